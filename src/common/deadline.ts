@@ -1,0 +1,38 @@
+/**
+ * Runs `work` with a signal that aborts when `signal` does or after `ms` milliseconds, whichever is first. The timer
+ * and the listener on the outer signal are gone when `work` has settled, so a long-lived signal collects nothing.
+ *
+ * @param expired makes the abort reason of the time-out
+ * @returns what `work` returns; it is `work`'s duty to settle when its signal aborts
+ */
+export async function withDeadline<T>(
+  ms: number,
+  signal: AbortSignal | undefined,
+  expired: () => Error,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const follow = (): void => controller.abort(signal?.reason);
+  if (signal?.aborted) follow();
+  else signal?.addEventListener('abort', follow, { once: true });
+  const timer = setTimeout(() => controller.abort(expired()), ms);
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', follow);
+  }
+}
+
+/** Resolves with the promise's value, or with `undefined` after `ms`: for ends that must not hang. Never rejects. */
+export async function settledWithin<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([promise.catch(() => undefined), limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

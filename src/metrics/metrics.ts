@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** One number of a live object, read when Prometheus asks. */
+export interface Reading {
+  readonly value: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300];
+
+/**
+ * All metrics and their names, in a registry of this instance, so that two replicas can live in one process. Live
+ * numbers are read on demand: nothing on the hot path keeps a gauge up to date.
+ */
+@Injectable()
+export class Metrics {
+  readonly registry = new Registry();
+
+  /** Requests on the MCP endpoints, by endpoint, method and outcome (`ok`, `error`, or the code of an error). */
+  readonly mcpRequests = new Counter({
+    name: 'mcpgateway_mcp_requests_total',
+    help: 'JSON-RPC requests on the MCP endpoints',
+    labelNames: ['endpoint', 'method', 'outcome'] as const,
+    registers: [this.registry],
+  });
+
+  /** From the request's last byte to the answer's first, of calls that went to a server. */
+  readonly upstreamCalls = new Histogram({
+    name: 'mcpgateway_upstream_call_duration_seconds',
+    help: 'Calls to MCP servers, waiting for a session included',
+    labelNames: ['gateway', 'outcome'] as const,
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+
+  readonly httpRequests = new Histogram({
+    name: 'mcpgateway_http_request_duration_seconds',
+    help: 'REST requests',
+    labelNames: ['method', 'route', 'status'] as const,
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+
+  /** Sessions outside of the pool, by purpose (SPEC P-17). */
+  readonly unpooledSessions = new Counter({
+    name: 'mcpgateway_unpooled_sessions_total',
+    help: 'Upstream sessions opened outside of the pool',
+    labelNames: ['purpose'] as const,
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** A number that only grows, kept by somebody else. */
+  observeCounter(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
+  /** A number that goes up and down, kept by somebody else. */
+  observeGauge(name: string, help: string, labelNames: readonly string[], read: () => Iterable<Reading>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { labels, value } of read()) this.set(labels ?? {}, value);
+      },
+    });
+  }
+}
