@@ -1,0 +1,14 @@
+import { type CredentialPurpose } from '../upstream.port.js';
+
+/** One message on its way to the server. */
+export class Post {
+  /** Ends it: before it was sent, it never will be. */
+  readonly giveUp = new AbortController();
+  /** Whether bytes may have reached the server. */
+  sent = false;
+
+  constructor(
+    readonly body: Buffer,
+    readonly purpose: CredentialPurpose,
+  ) {}
+}
