@@ -1,0 +1,59 @@
+/** What the borrower learnt of the resource (SPEC P-8). */
+export type Verdict = 'reuse' | 'discard';
+
+/** Why a resource ends. */
+export type EndReason = 'discarded' | 'expired' | 'made-room' | 'evicted' | 'closed';
+
+export interface Keyed {
+  /** Equal for equal keys. */
+  readonly id: string;
+}
+
+export interface Lease<T> {
+  readonly resource: T;
+  /** Whether it was opened for this very lease (a miss). */
+  readonly fresh: boolean;
+  /** Exactly once; a second call throws (SPEC P-8). */
+  release(verdict: Verdict): void;
+}
+
+export interface PoolCaps {
+  /** Resources of one key; at least 1. */
+  readonly maxPerKey: number;
+  /** Resources of all keys; at least 1. */
+  readonly maxTotal: number;
+  /** Keys that hold resources; 0 = no limit. */
+  readonly maxKeys: number;
+  /** Leases that one resource bears at once; at least 1. */
+  readonly maxLeasesPerResource: number;
+}
+
+export interface BoundedPoolOptions<K extends Keyed, T> extends PoolCaps {
+  /** Life of a resource from its creation, spread by ±2.5 % so that those born together do not end together. */
+  readonly ttlMs: number;
+  /** Opens a resource. Owned by the pool: it goes on when the one who asked has given up. */
+  create(key: K): Promise<T>;
+  /** Ends a resource; never rejects, bounded in time by its maker. The slot is free only when this has settled. */
+  destroy(resource: T, why: EndReason): Promise<void>;
+  /** Asked before a resource is lent; `false` ends it. */
+  isUsable(resource: T): boolean;
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+/** Everything that ever happened, in whole numbers. */
+export interface PoolCounters {
+  hits: number;
+  misses: number;
+  opened: number;
+  openFailures: number;
+  readonly ended: Record<EndReason, number>;
+}
+
+export interface KeyNumbers<K> {
+  readonly key: K;
+  readonly idle: number;
+  readonly leased: number;
+  readonly waiting: number;
+  readonly max: number;
+}

@@ -1,0 +1,138 @@
+import { type Keyed, type Lease } from './bounded-pool.types.js';
+
+/** A resource that the pool knows. */
+export interface Entry<K extends Keyed, T> {
+  readonly resource: T;
+  readonly bucket: Bucket<K, T>;
+  readonly generation: number;
+  readonly expiresAt: number;
+  state: 'live' | 'closing';
+  lastUsed: number;
+  leases: number;
+  uses: number;
+  /** Given back with the verdict `discard`: ends when its last lease does. */
+  doomed: boolean;
+}
+
+export interface Waiter<T> {
+  /** Position in the order of arrival over all keys. */
+  readonly order: number;
+  give(lease: Lease<T>): void;
+  fail(error: Error): void;
+}
+
+/** What belongs to one key: its resources in each state and those who wait. It counts; the pool decides. */
+export class Bucket<K extends Keyed, T> {
+  /** Live and closing. */
+  readonly entries = new Set<Entry<K, T>>();
+  readonly waiters: Waiter<T>[] = [];
+  opening = 0;
+  closing = 0;
+  /** Live resources with at least one lease. */
+  leased = 0;
+  generation = 0;
+  lastUsed: number;
+  /** Can be lent, the newest last. */
+  private readonly available: Entry<K, T>[] = [];
+
+  constructor(
+    readonly key: K,
+    now: number,
+  ) {
+    this.lastUsed = now;
+  }
+
+  get size(): number {
+    return this.entries.size + this.opening;
+  }
+
+  get idleCount(): number {
+    return this.entries.size - this.leased - this.closing;
+  }
+
+  /** Nobody uses it, nobody waits, nothing is being opened. */
+  get isIdle(): boolean {
+    return this.leased === 0 && this.opening === 0 && this.waiters.length === 0;
+  }
+
+  /** When the idle resource that was unused longest was last used; Infinity if none is idle. */
+  get oldestIdle(): number {
+    let oldest = Infinity;
+    for (const entry of this.available) if (entry.leases === 0) oldest = Math.min(oldest, entry.lastUsed);
+    return oldest;
+  }
+
+  /** Waiters for whom nothing is being opened yet. */
+  get unserved(): number {
+    return this.waiters.length - this.opening;
+  }
+
+  admit(resource: T, generation: number, now: number, lifetimeMs: number): Entry<K, T> {
+    const entry: Entry<K, T> = {
+      resource,
+      bucket: this,
+      generation,
+      expiresAt: now + lifetimeMs,
+      state: 'live',
+      lastUsed: now,
+      leases: 0,
+      uses: 0,
+      doomed: false,
+    };
+    this.entries.add(entry);
+    return entry;
+  }
+
+  newest(): Entry<K, T> | undefined {
+    return this.available[this.available.length - 1];
+  }
+
+  makeAvailable(entry: Entry<K, T>): void {
+    if (!this.available.includes(entry)) this.available.push(entry);
+  }
+
+  remove(entry: Entry<K, T>): void {
+    const at = this.available.lastIndexOf(entry);
+    if (at >= 0) this.available.splice(at, 1);
+  }
+
+  /** Takes matching idle entries out, the one unused longest first. */
+  takeIdle(matches: (entry: Entry<K, T>) => boolean, limit = Infinity): Entry<K, T>[] {
+    const idle = this.available.filter((entry) => entry.leases === 0 && matches(entry));
+    const taken = idle.sort((a, b) => a.lastUsed - b.lastUsed).slice(0, limit);
+    for (const entry of taken) this.remove(entry);
+    return taken;
+  }
+
+  lease(entry: Entry<K, T>, now: number, maxLeases: number): void {
+    if (entry.leases === 0) this.leased += 1;
+    entry.leases += 1;
+    entry.uses += 1;
+    entry.lastUsed = this.lastUsed = now;
+    if (entry.leases >= maxLeases) this.remove(entry);
+    else this.makeAvailable(entry);
+  }
+
+  unlease(entry: Entry<K, T>, now: number): void {
+    entry.leases -= 1;
+    if (entry.leases === 0 && entry.state === 'live') this.leased -= 1;
+    entry.lastUsed = this.lastUsed = now;
+  }
+
+  startClosing(entry: Entry<K, T>): void {
+    if (entry.leases > 0) this.leased -= 1;
+    this.remove(entry);
+    entry.state = 'closing';
+    this.closing += 1;
+  }
+
+  gone(entry: Entry<K, T>): void {
+    this.entries.delete(entry);
+    this.closing -= 1;
+  }
+
+  forget(waiter: Waiter<T>): void {
+    const at = this.waiters.indexOf(waiter);
+    if (at >= 0) this.waiters.splice(at, 1);
+  }
+}

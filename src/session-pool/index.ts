@@ -1,0 +1,19 @@
+export { PoolError } from './pool.errors.js';
+export { PoolKey } from './pool-key.js';
+export { SessionPoolModule } from './session-pool.module.js';
+export { SessionPoolService, type UnpooledPurpose } from './session-pool.service.js';
+export { type ReasonClass, UpstreamError } from '../upstream/upstream.errors.js';
+export type {
+  CredentialPurpose,
+  CredentialSource,
+  HeaderMap,
+  RawJson,
+  RequestOptions,
+  ServerInfo,
+  Target,
+  TlsMaterial,
+  Transport,
+  UpstreamMessage,
+  UpstreamReply,
+  UpstreamSession,
+} from '../upstream/upstream.port.js';
