@@ -1,0 +1,175 @@
+import { type DataSource } from 'typeorm';
+import { CodedError } from '../common/errors.js';
+import { type SecretBox } from '../common/secret-box.js';
+import { type CapabilityKind } from './capability-kind.js';
+import {
+  CapabilityQueries,
+  type CapabilityEdit,
+  type CapabilityFilter,
+  type OwnedCapability,
+} from './capability-queries.js';
+import { type ServerReading } from './capability-reading.js';
+import { type CapabilityChanges, CapabilityStore } from './capability-store.js';
+import { toolEntry, type ToolLookup } from './catalogue-entries.js';
+import { type Page, type PageRequest } from './cursor.js';
+import { type GatewayRecord } from './entities/gateway.entity.js';
+import { GatewayEntries } from './gateway-entries.js';
+import { type GatewayDetails, type GatewayFilter, GatewayQueries } from './gateway-queries.js';
+import { GatewaySecrets } from './gateway-secrets.js';
+import { CONNECTION_MEMBERS, type GatewaySpec } from './gateway-spec.js';
+import { type ConnectionColumns, GatewayStore } from './gateway-store.js';
+import { LookupCache } from './lookup-cache.js';
+import { isPublicName } from './naming.js';
+import { type SessionEvictor } from './session-evictor.js';
+import { ToolList } from './tool-list.js';
+
+export interface CatalogueOptions {
+  readonly database: DataSource;
+  readonly secretBox: SecretBox;
+  readonly sessions: SessionEvictor;
+  /** `GATEWAY_TOOL_NAME_SEPARATOR`. */
+  readonly separator: string;
+  /** Milliseconds on a clock that never goes back; for tests of the cache. */
+  readonly now?: () => number;
+}
+
+/**
+ * Gateways and what they offer (SPEC §3): the records, and the memory that calls are answered from. Every change that
+ * is committed here drops what the memory knew of the gateway; a changed connection evicts its sessions (P-14).
+ */
+export class CatalogueService {
+  private readonly secrets: GatewaySecrets;
+  private readonly store: GatewayStore;
+  private readonly gateways: GatewayQueries;
+  private readonly capabilities: CapabilityQueries;
+  private readonly tools: ToolList;
+  private readonly entries: GatewayEntries;
+  private readonly lookups: LookupCache<OwnedCapability>;
+  private readonly sessions: SessionEvictor;
+
+  constructor({ database, secretBox, sessions, separator, now }: CatalogueOptions) {
+    this.sessions = sessions;
+    this.secrets = new GatewaySecrets(secretBox);
+    this.store = new GatewayStore(database, new CapabilityStore(separator), this.secrets);
+    this.gateways = new GatewayQueries(database);
+    this.capabilities = new CapabilityQueries(database);
+    this.tools = new ToolList(database);
+    this.entries = new GatewayEntries(this.secrets);
+    this.lookups = new LookupCache({
+      load: (publicName) => this.capabilities.findTool(publicName),
+      build: (row) => this.lookupOf(row),
+      gatewayIdOf: (row) => row.gatewayId,
+      ...(now ? { now } : {}),
+    });
+  }
+
+  /**
+   * Stores a gateway and all that was read of it, in one transaction (SPEC G-2).
+   *
+   * @param reading undefined stores it unreached
+   * @throws CodedError CONFLICT when the name is taken
+   */
+  async register(spec: GatewaySpec, reading?: ServerReading, id?: string): Promise<GatewayDetails> {
+    return this.changed(await this.store.insert(spec, reading, id), false);
+  }
+
+  /**
+   * @param change only what is to be another value; with another connection goes `reading`, what was read over it
+   * @param seen the connection that the change was worked out from
+   * @throws CodedError NOT_FOUND, or CONFLICT (name taken; connection changed meanwhile by somebody else)
+   */
+  async update(
+    id: string,
+    change: Partial<GatewaySpec>,
+    reading?: ServerReading,
+    seen?: ConnectionColumns,
+  ): Promise<GatewayDetails> {
+    await this.store.update(id, change, reading, seen);
+    return this.changed(id, change.enabled === false || CONNECTION_MEMBERS.some((member) => member in change));
+  }
+
+  /** The first reading of a deferred gateway; undefined when nobody waits for it any more. */
+  async fill(id: string, reading: ServerReading, seen: ConnectionColumns): Promise<CapabilityChanges | undefined> {
+    const changes = await this.store.fill(id, reading, seen);
+    if (changes) await this.changed(id, false);
+    return changes;
+  }
+
+  /** Notes why a deferred gateway could not be read. */
+  noteFailure(id: string, reason: string, message: string): Promise<void> {
+    return this.store.noteFailure(id, reason, message);
+  }
+
+  /** @throws CodedError NOT_FOUND */
+  async remove(id: string): Promise<void> {
+    if (!(await this.store.remove(id))) throw new CodedError('NOT_FOUND', `there is no gateway ${id}`);
+    this.lookups.invalidateGateway(id);
+    this.entries.drop(id);
+    this.sessions.evictGateway(id);
+  }
+
+  /** @throws CodedError NOT_FOUND */
+  get(id: string): Promise<GatewayDetails> {
+    return this.gateways.get(id);
+  }
+
+  list(filter: GatewayFilter): Promise<Page<GatewayDetails>> {
+    return this.gateways.list(filter);
+  }
+
+  nameTaken(name: string): Promise<boolean> {
+    return this.gateways.nameTaken(name);
+  }
+
+  /** Ids of deferred gateways that were never read. */
+  neverRead(): Promise<string[]> {
+    return this.gateways.neverRead();
+  }
+
+  /** What is secret in a record, in clear. @throws CodedError INTERNAL when the key is another one */
+  secretsOf(record: GatewayRecord): Pick<GatewaySpec, 'auth' | 'tls'> {
+    return { auth: this.secrets.openAuth(record), tls: this.secrets.openTls(record) };
+  }
+
+  listCapabilities(kind: CapabilityKind, filter: CapabilityFilter): Promise<Page<OwnedCapability>> {
+    return this.capabilities.list(kind, filter);
+  }
+
+  /** @throws CodedError NOT_FOUND */
+  getCapability(kind: CapabilityKind, id: string): Promise<OwnedCapability> {
+    return this.capabilities.get(kind, id);
+  }
+
+  /** What an administrator sets; it survives every refresh (SPEC G-5). @throws CodedError NOT_FOUND */
+  async editCapability(kind: CapabilityKind, id: string, edit: CapabilityEdit): Promise<OwnedCapability> {
+    const record = await this.capabilities.edit(kind, id, edit);
+    this.lookups.invalidateGateway(record.gatewayId);
+    return record;
+  }
+
+  /** Synchronous and without the database while the cache is warm (SPEC G-8). */
+  findTool(publicName: string): ToolLookup | Promise<ToolLookup> {
+    // What we never hand out is not asked for: a name is input, and the database does not take every string.
+    if (!isPublicName(publicName)) return { kind: 'missing' };
+    return this.lookups.get(publicName);
+  }
+
+  /** One page of `tools/list`, each item the bytes of one tool (SPEC D-6, D-7). @throws CodedError INVALID_PARAMS */
+  listTools(page: PageRequest): Promise<Page<Buffer>> {
+    return this.tools.page(page);
+  }
+
+  private async changed(id: string, connectionChanged: boolean): Promise<GatewayDetails> {
+    this.lookups.invalidateGateway(id);
+    const details = await this.gateways.get(id);
+    this.entries.renew(details.record);
+    if (connectionChanged) this.sessions.evictGateway(id);
+    return details;
+  }
+
+  private lookupOf(row: OwnedCapability): ToolLookup {
+    if (!row.gateway.enabled) return { kind: 'disabled', what: 'gateway', name: row.gateway.name };
+    if (!row.enabled) return { kind: 'disabled', what: 'tool', name: row.publicName };
+    return { kind: 'found', tool: toolEntry(row, this.entries.entryOf(row.gateway)) };
+  }
+}

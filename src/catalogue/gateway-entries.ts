@@ -1,0 +1,87 @@
+import { type CredentialSource, type Target, type TlsMaterial } from '../session-pool/index.js';
+import { type GatewayEntry } from './catalogue-entries.js';
+import { type GatewayRecord } from './entities/gateway.entity.js';
+import { type GatewaySecrets, RecordCredentials } from './gateway-secrets.js';
+import { type SessionPolicy } from './gateway-spec.js';
+
+/** The gateways in memory: exactly one entry for each id, however many tools point to it. */
+export class GatewayEntries {
+  private readonly byId = new Map<string, LiveEntry>();
+
+  constructor(private readonly secrets: GatewaySecrets) {}
+
+  /** The entry of this record, made or renewed. Hand in the newest record only. */
+  entryOf(record: GatewayRecord): GatewayEntry {
+    const known = this.byId.get(record.id);
+    if (known) {
+      known.renew(record);
+      return known;
+    }
+    const entry = new LiveEntry(this.secrets, record);
+    this.byId.set(record.id, entry);
+    return entry;
+  }
+
+  /** Renews an entry that is in use; others are read when somebody asks for them. */
+  renew(record: GatewayRecord): void {
+    this.byId.get(record.id)?.renew(record);
+  }
+
+  drop(id: string): void {
+    this.byId.delete(id);
+  }
+}
+
+class LiveEntry implements GatewayEntry {
+  readonly id: string;
+  name: string;
+  slug: string;
+  sessionPolicy: SessionPolicy;
+  stateful?: boolean;
+  reachable: boolean;
+  passthroughHeaders: readonly string[];
+  target: Target;
+  private readonly credentials: RecordCredentials;
+
+  constructor(
+    private readonly secrets: GatewaySecrets,
+    private record: GatewayRecord,
+  ) {
+    this.id = record.id;
+    this.credentials = new RecordCredentials(secrets, record);
+    this.target = targetOf(record, this.credentials, secrets.openTls(record));
+    this.show(record);
+  }
+
+  renew(record: GatewayRecord): void {
+    const old = this.record;
+    if (record.url !== old.url || record.transport !== old.transport || record.tlsSealed !== old.tlsSealed) {
+      this.target = targetOf(record, this.credentials, this.secrets.openTls(record));
+    }
+    this.credentials.renew(record);
+    this.record = record;
+    this.show(record);
+  }
+
+  private show(record: GatewayRecord): void {
+    this.name = record.name;
+    this.slug = record.slug;
+    this.sessionPolicy = record.sessionPolicy;
+    this.reachable = record.reachable;
+    this.passthroughHeaders = record.passthroughHeaders;
+    if (record.stateful === null) delete this.stateful;
+    else this.stateful = record.stateful;
+  }
+}
+
+function targetOf(record: GatewayRecord, credentials: CredentialSource, tls: TlsMaterial | null): Target {
+  return {
+    gatewayId: record.id,
+    gatewayName: record.name,
+    url: record.url,
+    // A gateway that was never reached has no tools, so nobody connects by this guess.
+    transport: record.transport ?? 'streamablehttp',
+    credentials,
+    ...(tls ? { tls } : {}),
+  };
+}
