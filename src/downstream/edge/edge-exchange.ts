@@ -1,0 +1,105 @@
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { AuthError, challenge } from '../../auth/auth.errors.js';
+import { type CodedError } from '../../common/errors.js';
+import { type Id, responseFrame } from '../../common/jsonrpc.js';
+import { DownstreamError } from '../downstream.errors.js';
+
+const JSON_TYPE = 'application/json';
+/** Up to this size one write of a copy is cheaper than several writes. */
+const COPY_BELOW = 16 * 1024;
+
+/** One HTTP request on the lean edge and its one answer. */
+export class EdgeExchange {
+  /** Known as soon as the body has been read, so that every refusal can carry it (SPEC §8). */
+  rpcId: Id | undefined;
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    readonly requestId: string,
+  ) {}
+
+  header(name: string): string | undefined {
+    const value = this.req.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  /** Answers with bytes that are JSON already, in parts that are not put together. */
+  json(status: number, parts: readonly Buffer[], headers: Record<string, string> = {}): void {
+    if (this.res.headersSent || this.res.destroyed) return;
+    let length = 0;
+    for (const part of parts) length += part.length;
+    this.res.writeHead(status, {
+      'content-type': JSON_TYPE,
+      'content-length': length,
+      'x-request-id': this.requestId,
+      ...headers,
+    });
+    if (length <= COPY_BELOW) return void this.res.end(Buffer.concat(parts, length));
+    for (let i = 0; i < parts.length - 1; i++) this.res.write(parts[i]);
+    this.res.end(parts[parts.length - 1]);
+  }
+
+  empty(status: number, headers: Record<string, string> = {}): void {
+    if (this.res.headersSent || this.res.destroyed) return;
+    this.res.writeHead(status, { 'x-request-id': this.requestId, 'content-length': 0, ...headers });
+    this.res.end();
+  }
+
+  /** Refused before execution: an HTTP status, and a JSON-RPC body with the caller's id where it is known. */
+  refuse(error: CodedError): void {
+    const headers: Record<string, string> = {};
+    const { retryAfterMs } = error.options;
+    if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000));
+    if (error instanceof AuthError && error.code === 'UNAUTHORIZED') headers['www-authenticate'] = challenge(error);
+    if (error instanceof AuthError && error.code === 'FORBIDDEN') headers['www-authenticate'] = challenge(error);
+    const allow = error.options.details?.allow;
+    if (typeof allow === 'string') headers.allow = allow;
+    // What is left of the body is not read any more, so the connection cannot be used again.
+    if (!this.req.complete) headers.connection = 'close';
+    this.json(error.row.http, [responseFrame(this.rpcId, 'error', errorBody(error))], headers);
+  }
+
+  /** Failed after it was accepted: HTTP 200 with a JSON-RPC error (SPEC §8). */
+  fail(error: CodedError): void {
+    this.json(200, [responseFrame(this.rpcId, 'error', errorBody(error))]);
+  }
+
+  /**
+   * The whole body.
+   *
+   * @throws DownstreamError PAYLOAD_TOO_LARGE, CANCELLED when the client goes away
+   */
+  async body(maxBytes: number): Promise<Buffer> {
+    // Gone while the access check was waiting: no event will ever come any more.
+    if (this.req.destroyed) throw gone();
+    const announced = Number(this.req.headers['content-length'] ?? 0);
+    if (announced > maxBytes) throw tooLarge(maxBytes);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    return new Promise<Buffer>((resolve, reject) => {
+      this.req
+        .on('data', (chunk: Buffer) => {
+          length += chunk.length;
+          if (length <= maxBytes) return void chunks.push(chunk);
+          this.req.pause().removeAllListeners('data');
+          reject(tooLarge(maxBytes));
+        })
+        .on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)))
+        .on('error', () => reject(gone()))
+        .on('close', () => reject(gone()));
+    });
+  }
+}
+
+export function errorBody(error: CodedError): Buffer {
+  return Buffer.from(JSON.stringify({ code: error.row.rpc, message: error.message, data: error.data }));
+}
+
+function tooLarge(maxBytes: number): DownstreamError {
+  return new DownstreamError('PAYLOAD_TOO_LARGE', `the body is larger than ${maxBytes} bytes (MAX_BODY_BYTES)`);
+}
+
+function gone(): DownstreamError {
+  return new DownstreamError('CANCELLED', 'the client went away before its request was complete');
+}

@@ -1,0 +1,58 @@
+import { isUtf8 } from 'node:buffer';
+import { checkJson, JsonError } from '../../common/json-scan.js';
+import { readMessage, type RpcMessage, RpcShapeError } from '../../common/jsonrpc.js';
+import { DownstreamError } from '../downstream.errors.js';
+import { isSupported, PROTOCOL_VERSIONS } from '../protocol.js';
+import { type EdgeExchange } from './edge-exchange.js';
+
+/** MCP, Transports: the client must take both kinds of answer. */
+export function checkAccept(exchange: EdgeExchange): void {
+  const accept = (exchange.header('accept') ?? '').toLowerCase();
+  if (accept.includes('application/json') && accept.includes('text/event-stream')) return;
+  throw new DownstreamError('NOT_ACCEPTABLE', 'send Accept: application/json, text/event-stream');
+}
+
+export function checkContentType(exchange: EdgeExchange): void {
+  const type = exchange.header('content-type') ?? '';
+  if (type === 'application/json' || /^application\/json\s*(;|$)/i.test(type)) return;
+  throw new DownstreamError('UNSUPPORTED_MEDIA_TYPE', 'send Content-Type: application/json');
+}
+
+/** An absent header means the negotiated revision, or 2025-03-26 (MCP, Transports, "Protocol Version Header"). */
+export function checkVersionHeader(exchange: EdgeExchange): void {
+  const version = exchange.header('mcp-protocol-version');
+  if (version === undefined || isSupported(version)) return;
+  const message = `MCP-Protocol-Version ${JSON.stringify(version.slice(0, 40))} is not one of ${PROTOCOL_VERSIONS.join(', ')}`;
+  throw new DownstreamError('UNSUPPORTED_PROTOCOL_VERSION', message);
+}
+
+/**
+ * The one JSON-RPC message of a body. Notes the id on the exchange as soon as it is known.
+ *
+ * @throws DownstreamError PARSE_ERROR (−32700), BAD_REQUEST (−32600) for a batch or what is not JSON-RPC
+ */
+export function parseMessage(exchange: EdgeExchange, body: Buffer): RpcMessage {
+  if (!isUtf8(body)) throw new DownstreamError('PARSE_ERROR', 'the body is not UTF-8');
+  if (body.find((byte) => byte > 0x20) === 0x5b)
+    throw new DownstreamError('BAD_REQUEST', 'batches are not supported: send one message a request');
+  try {
+    const message = readMessage(body);
+    exchange.rpcId = message.id;
+    return message;
+  } catch (error) {
+    if (error instanceof JsonError) throw notAMessage(error, body);
+    if (!(error instanceof RpcShapeError)) throw error;
+    exchange.rpcId = error.id;
+    throw new DownstreamError('BAD_REQUEST', `not a JSON-RPC 2.0 message: ${error.message}`);
+  }
+}
+
+/** JSON that is no object, or names a member twice, is a bad request; only what is no JSON is a parse error. */
+function notAMessage(error: JsonError, body: Buffer): DownstreamError {
+  try {
+    checkJson(body);
+  } catch {
+    return new DownstreamError('PARSE_ERROR', `the body is not JSON: ${error.message}`);
+  }
+  return new DownstreamError('BAD_REQUEST', `not a JSON-RPC 2.0 message: ${error.message}`);
+}
