@@ -1,0 +1,65 @@
+import { Inject, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { AuthModule } from '../auth/auth.module.js';
+import { CatalogueModule, CatalogueService } from '../catalogue/index.js';
+import { SETTINGS } from '../config/config.module.js';
+import { type Settings } from '../config/settings.js';
+import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
+import { Background } from './background.js';
+import { CapabilitiesController } from './capabilities.controller.js';
+import { ChangeGateway } from './change-gateway.js';
+import { DeferredGateways } from './deferred-gateways.js';
+import { deferredFor } from './deferred.provider.js';
+import { GatewaysController } from './gateways.controller.js';
+import { ProblemFilter } from './problem.filter.js';
+import { RegisterGateway } from './register-gateway.js';
+import { ServerReader } from './server-reader.js';
+import { UpstreamAccess } from './upstream-access.js';
+
+/** REST of gateways and capabilities, the use cases behind it, and the form of every REST error. */
+@Module({
+  imports: [AuthModule, CatalogueModule, SessionPoolModule],
+  controllers: [GatewaysController, CapabilitiesController],
+  providers: [
+    { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: UpstreamAccess, useExisting: SessionPoolService },
+    {
+      provide: ServerReader,
+      inject: [UpstreamAccess, SETTINGS],
+      useFactory: (upstream: UpstreamAccess, settings: Settings) =>
+        new ServerReader(upstream, {
+          pageTimeoutMs: settings.MCP_SESSION_POOL_TRANSPORT_TIMEOUT,
+          totalTimeoutMs: settings.CALL_TIMEOUT_SECONDS,
+        }),
+    },
+    { provide: DeferredGateways, inject: [CatalogueService, ServerReader], useFactory: deferredFor },
+    {
+      provide: RegisterGateway,
+      inject: [CatalogueService, ServerReader, DeferredGateways],
+      useFactory: (...parts: ConstructorParameters<typeof RegisterGateway>) => new RegisterGateway(...parts),
+    },
+    {
+      provide: ChangeGateway,
+      inject: [CatalogueService, ServerReader],
+      useFactory: (...parts: ConstructorParameters<typeof ChangeGateway>) => new ChangeGateway(...parts),
+    },
+    Background,
+  ],
+})
+export class GatewayModule implements OnApplicationBootstrap, OnModuleDestroy {
+  constructor(
+    @Inject(DeferredGateways) private readonly deferred: DeferredGateways,
+    private readonly catalogue: CatalogueService,
+    private readonly background: Background,
+  ) {}
+
+  /** What waited when the service went down goes on waiting. */
+  async onApplicationBootstrap(): Promise<void> {
+    for (const id of await this.catalogue.neverRead()) this.deferred.add(id);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.background.stop();
+    await this.deferred.stop();
+  }
+}
