@@ -61,7 +61,7 @@ export class GatewaysController {
   @Accepts(NewGatewaySchema)
   @Answers(201, 'Registered', GatewayViewSchema)
   @Fails('INVALID_PARAMS', 'PARSE_ERROR', 'CONFLICT', 'PAYLOAD_TOO_LARGE')
-  @Fails('UPSTREAM_UNAVAILABLE', 'UPSTREAM_UNAUTHORIZED', 'UPSTREAM_NOT_MCP', 'UPSTREAM_PROTOCOL', 'UPSTREAM_TIMEOUT')
+  @Fails('UPSTREAM_UNAVAILABLE', 'UPSTREAM_UNAUTHORIZED', 'UPSTREAM_NOT_MCP', 'UPSTREAM_PROTOCOL')
   async register(
     @Body(input(NewGatewaySchema)) spec: NewGateway,
     @Query(input(RegisterQuerySchema)) { deferred }: RegisterQuery,
@@ -88,7 +88,7 @@ export class GatewaysController {
   @ApiOperation({ summary: 'Change a gateway; another connection is tried out and read before it is stored' })
   @Accepts(GatewayPatchSchema)
   @Answers(200, 'Changed', GatewayViewSchema)
-  @Fails('INVALID_PARAMS', 'NOT_FOUND', 'CONFLICT', 'UPSTREAM_UNAVAILABLE', 'UPSTREAM_TIMEOUT')
+  @Fails('INVALID_PARAMS', 'NOT_FOUND', 'CONFLICT', 'UPSTREAM_UNAVAILABLE')
   async patch(
     @Param('id', id) gatewayId: string,
     @Body(input(GatewayPatchSchema)) patch: GatewayPatch,
