@@ -21,6 +21,7 @@ const UP = [
     "name" text NOT NULL,
     "slug" text NOT NULL,
     "url" text NOT NULL,
+    "url_sealed" text,
     "transport_choice" text NOT NULL,
     "transport" text,
     "description" text,

@@ -42,18 +42,22 @@ export async function startService(env: Readonly<Record<string, string | undefin
 
 /** Starts, and stops on SIGTERM and SIGINT; a second signal ends the process at once. Exit codes 0 and 1. */
 export async function serve(env: Readonly<Record<string, string | undefined>>): Promise<void> {
+  const signals: NodeJS.Signals[] = [];
+  let stop = (signal: NodeJS.Signals): void => void signals.push(signal);
+  // Before the start: as the first process of a container we would never hear of a signal that comes during it.
+  const onSignal = (signal: NodeJS.Signals): void => stop(signal);
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   try {
     const service = await startService(env);
-    let asked = false;
-    const stop = (signal: NodeJS.Signals): void => {
-      if (asked) process.exit(1);
-      asked = true;
+    stop = (signal) => {
+      stop = () => process.exit(1); // a second one: at once
       service.stop(signal).then(
         () => process.exit(0),
         () => process.exit(1),
       );
     };
-    process.on('SIGTERM', stop).on('SIGINT', stop);
+    const [early] = signals;
+    if (early) stop(early);
   } catch (error) {
     process.stderr.write(`${explainStartup(error)}\n`);
     process.exit(1);

@@ -47,7 +47,9 @@ async function run(options: QuickstartOptions, ends: (() => Promise<unknown>)[],
 
   print('2  starting the gateway with the embedded database (the first start takes some seconds) …');
   const dataDir = process.env['DATA_DIR'] ?? (await temporaryDirectory(ends));
-  const gateway = await startService({ LOG_LEVEL: 'warn', PORT: '0', ...process.env, DATA_DIR: dataDir });
+  // Of the environment only the port: a DATABASE_URL or AUTH_MODE that is meant for something else must not be touched.
+  const port = process.env['PORT'] ?? '0';
+  const gateway = await startService({ LOG_LEVEL: 'error', AUTH_MODE: 'none', PORT: port, DATA_DIR: dataDir });
   ends.push(() => gateway.stop('quickstart ends'));
   print(`   ${gateway.url}`);
 

@@ -22,6 +22,7 @@ describe('table of errors (SPEC §8)', () => {
     ['G-2', 'UPSTREAM_UNAUTHORIZED', 502, -32000],
     ['G-2', 'UPSTREAM_NOT_MCP', 502, -32000],
     ['P-7', 'POOL_EXHAUSTED', 503, -32000],
+    ['P-12', 'CIRCUIT_OPEN', 503, -32000],
     ['S-2', 'UNAUTHORIZED', 401, -32001],
     ['S-2', 'FORBIDDEN', 403, -32003],
     ['A-10', 'SHUTTING_DOWN', 503, -32000],

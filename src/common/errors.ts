@@ -31,12 +31,17 @@ export const ERROR_TABLE = {
   NOT_FOUND: { http: 404, rpc: -32602, retryable: false },
   CONFLICT: { http: 409, rpc: -32602, retryable: false },
   UNKNOWN_TOOL: { http: 404, rpc: -32602, retryable: false },
+  UNKNOWN_PROMPT: { http: 404, rpc: -32602, retryable: false },
+  RESOURCE_NOT_FOUND: { http: 404, rpc: -32002, retryable: false },
   TOOL_DISABLED: { http: 409, rpc: -32602, retryable: false },
+  PROMPT_DISABLED: { http: 409, rpc: -32602, retryable: false },
+  RESOURCE_DISABLED: { http: 409, rpc: -32002, retryable: false },
   GATEWAY_DISABLED: { http: 409, rpc: -32000, retryable: false },
   // pool
   POOL_EXHAUSTED: { http: 503, rpc: -32000, retryable: true },
   POOL_CLOSED: { http: 503, rpc: -32000, retryable: true },
   POOL_UNAVAILABLE: { http: 503, rpc: -32000, retryable: false },
+  CIRCUIT_OPEN: { http: 503, rpc: -32000, retryable: true },
   // upstream
   UPSTREAM_UNAVAILABLE: { http: 502, rpc: -32000, retryable: true },
   UPSTREAM_TIMEOUT: { http: 504, rpc: -32000, retryable: true },

@@ -1,6 +1,16 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { commaList, flag, integer, optionalSeconds, seconds, url } from './fields.js';
+import {
+  choices,
+  commaList,
+  flag,
+  integer,
+  optionalFlag,
+  optionalInteger,
+  optionalSeconds,
+  seconds,
+  url,
+} from './fields.js';
 
 /** SPEC P-2: the identity parts of a request that no extractor knows. */
 export const IDENTITY_HEADERS = [
@@ -11,6 +21,10 @@ export const IDENTITY_HEADERS = [
   'cookie',
   'x-mcp-session-id',
 ] as const;
+
+/** SPEC P-10: what a session may be asked to see whether it works; `skip` asks nothing. */
+export const HEALTH_METHODS = ['ping', 'list_tools', 'list_prompts', 'list_resources', 'skip'] as const;
+export type HealthMethod = (typeof HEALTH_METHODS)[number];
 
 /** Every setting by its name in the environment: default, floor, ceiling (SPEC §9). docs/settings.md explains them. */
 export const EnvironmentSchema = z.object({
@@ -61,12 +75,29 @@ export const EnvironmentSchema = z.object({
   MCP_SESSION_POOL_MAX_PER_KEY: integer(10, 1),
   MCP_SESSION_POOL_MAX_TOTAL_SESSIONS: integer(10_000, 1),
   MCP_SESSION_POOL_MAX_TOTAL_KEYS: integer(0, 0),
+  MCP_SESSION_POOL_MAX_PER_GATEWAY: optionalInteger(1),
+  MCP_SESSION_POOL_MAX_LEASES_PER_SESSION: integer(1, 1),
+  MCP_SESSION_POOL_MAX_CALLS_PER_GATEWAY: integer(1_000, 1),
+  MCP_SESSION_POOL_MAX_QUEUED_PER_GATEWAY: integer(1_000, 0),
   MCP_SESSION_POOL_TTL: seconds(300, 0.01),
+  MCP_SESSION_POOL_IDLE_EVICTION: seconds(600, 0.01),
+  MCP_SESSION_POOL_HEALTH_CHECK_INTERVAL: seconds(60, 0),
+  MCP_SESSION_POOL_HEALTH_CHECK_METHODS: choices(HEALTH_METHODS, ['ping', 'skip']),
+  MCP_SESSION_POOL_HEALTH_CHECK_TIMEOUT: seconds(5, 0.01),
+  MCP_SESSION_POOL_EXPLICIT_HEALTH_RPC: flag(false),
+  MCP_SESSION_POOL_CIRCUIT_BREAKER_THRESHOLD: integer(5, 1),
+  MCP_SESSION_POOL_CIRCUIT_BREAKER_RESET: seconds(60, 0.01),
+  MCP_SESSION_POOL_LEASE_WARNING: seconds(60, 0.01),
   MCP_SESSION_POOL_ACQUIRE_TIMEOUT: seconds(30, 0.01),
   MCP_SESSION_POOL_CREATE_TIMEOUT: seconds(30, 0.01),
   MCP_SESSION_POOL_TRANSPORT_TIMEOUT: seconds(30, 0.01),
   MCP_SESSION_POOL_CLEANUP_TIMEOUT: seconds(5, 0.01),
   MCP_SESSION_POOL_IDENTITY_HEADERS: commaList(IDENTITY_HEADERS),
+
+  HEALTH_CHECK_TIMEOUT: seconds(5, 0.01),
+
+  MCPGATEWAY_SESSION_AFFINITY_ENABLED: optionalFlag(),
+  MCPGATEWAY_SESSION_AFFINITY_TTL: seconds(300, 1),
 
   CALL_TIMEOUT_SECONDS: seconds(300, 0.01),
   CALL_MAX_SECONDS: seconds(3600, 0.01),

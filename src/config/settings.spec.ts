@@ -40,12 +40,27 @@ describe('settings (SPEC §9)', () => {
       MCP_SESSION_POOL_MAX_PER_KEY: 10,
       MCP_SESSION_POOL_MAX_TOTAL_SESSIONS: 10_000,
       MCP_SESSION_POOL_MAX_TOTAL_KEYS: 0,
+      MCP_SESSION_POOL_MAX_PER_GATEWAY: 1_000,
+      MCP_SESSION_POOL_MAX_LEASES_PER_SESSION: 1,
+      MCP_SESSION_POOL_MAX_CALLS_PER_GATEWAY: 1_000,
+      MCP_SESSION_POOL_MAX_QUEUED_PER_GATEWAY: 1_000,
       MCP_SESSION_POOL_TTL: 300_000,
+      MCP_SESSION_POOL_IDLE_EVICTION: 600_000,
+      MCP_SESSION_POOL_HEALTH_CHECK_INTERVAL: 60_000,
+      MCP_SESSION_POOL_HEALTH_CHECK_METHODS: ['ping', 'skip'],
+      MCP_SESSION_POOL_HEALTH_CHECK_TIMEOUT: 5_000,
+      MCP_SESSION_POOL_EXPLICIT_HEALTH_RPC: false,
+      MCP_SESSION_POOL_CIRCUIT_BREAKER_THRESHOLD: 5,
+      MCP_SESSION_POOL_CIRCUIT_BREAKER_RESET: 60_000,
+      MCP_SESSION_POOL_LEASE_WARNING: 60_000,
       MCP_SESSION_POOL_ACQUIRE_TIMEOUT: 30_000,
       MCP_SESSION_POOL_CREATE_TIMEOUT: 30_000,
       MCP_SESSION_POOL_TRANSPORT_TIMEOUT: 30_000,
       MCP_SESSION_POOL_CLEANUP_TIMEOUT: 5_000,
       MCP_SESSION_POOL_IDENTITY_HEADERS: [...IDENTITY_HEADERS],
+      HEALTH_CHECK_TIMEOUT: 5_000,
+      MCPGATEWAY_SESSION_AFFINITY_ENABLED: false,
+      MCPGATEWAY_SESSION_AFFINITY_TTL: 300_000,
       CALL_TIMEOUT_SECONDS: 300_000,
       CALL_MAX_SECONDS: 3_600_000,
       SESSION_TTL_SECONDS: 3_600_000,
@@ -123,6 +138,17 @@ describe('settings (SPEC §9)', () => {
     ['MCP_SESSION_POOL_TTL', '5m'],
     ['SHUTDOWN_DELAY_SECONDS', '-1'],
     ['SHUTDOWN_DELAY_SECONDS', '9'.repeat(400)],
+    ['MCP_SESSION_POOL_MAX_PER_GATEWAY', '0'],
+    ['MCP_SESSION_POOL_MAX_PER_GATEWAY', '20.5'],
+    ['MCP_SESSION_POOL_MAX_QUEUED_PER_GATEWAY', '-1'],
+    ['MCP_SESSION_POOL_CIRCUIT_BREAKER_THRESHOLD', '0'],
+    ['MCP_SESSION_POOL_CIRCUIT_BREAKER_RESET', '0'],
+    ['MCP_SESSION_POOL_HEALTH_CHECK_INTERVAL', '-1'],
+    ['MCP_SESSION_POOL_HEALTH_CHECK_METHODS', 'ping,pong'],
+    ['MCP_SESSION_POOL_HEALTH_CHECK_METHODS', '["ping"]'],
+    ['MCP_SESSION_POOL_HEALTH_CHECK_METHODS', ' , '],
+    ['MCPGATEWAY_SESSION_AFFINITY_ENABLED', 'auto'],
+    ['MCPGATEWAY_SESSION_AFFINITY_TTL', '0.9'],
     ['MCP_SESSION_POOL_ENABLED', 'yes'],
     ['LOG_LEVEL', 'loud'],
     ['AUTH_MODE', 'basic'],
@@ -173,9 +199,52 @@ describe('settings (SPEC §9)', () => {
       { MCP_SESSION_POOL_MAX_PER_KEY: '2' },
       'MAX_PER_KEY must not',
     ],
+    [
+      'P-7',
+      { MCP_SESSION_POOL_MAX_PER_KEY: '3', MCP_SESSION_POOL_MAX_PER_GATEWAY: '2' },
+      { MCP_SESSION_POOL_MAX_PER_KEY: '2' },
+      'MAX_PER_KEY must not be above MCP_SESSION_POOL_MAX_PER_GATEWAY',
+    ],
+    [
+      'P-7',
+      { MCP_SESSION_POOL_MAX_PER_KEY: '1001' },
+      { MCP_SESSION_POOL_MAX_PER_GATEWAY: '1001' },
+      'MAX_PER_KEY must not be above MCP_SESSION_POOL_MAX_PER_GATEWAY',
+    ],
+    [
+      'P-7',
+      { MCP_SESSION_POOL_MAX_PER_GATEWAY: '51', MCP_SESSION_POOL_MAX_TOTAL_SESSIONS: '50' },
+      { MCP_SESSION_POOL_MAX_PER_GATEWAY: '' },
+      'MAX_PER_GATEWAY must not be above MCP_SESSION_POOL_MAX_TOTAL_SESSIONS',
+    ],
   ])('%s: refuses %j until %j', (_id, env, cure, problem) => {
     expect(problemsOf(env)).toEqual([expect.stringContaining(problem)]);
     expect(problemsOf({ ...env, ...cure })).toEqual([]);
+  });
+
+  it('P-7: the cap of a gateway follows the total down, unless it is given', () => {
+    const total = { MCP_SESSION_POOL_MAX_TOTAL_SESSIONS: '50' };
+    expect(loadSettings(total).MCP_SESSION_POOL_MAX_PER_GATEWAY).toBe(50);
+    const given = { ...total, MCP_SESSION_POOL_MAX_PER_GATEWAY: '20' };
+    expect(loadSettings(given).MCP_SESSION_POOL_MAX_PER_GATEWAY).toBe(20);
+  });
+
+  it('P-10: reads the health methods in their order, and lists them for one that is none', () => {
+    const given = { MCP_SESSION_POOL_HEALTH_CHECK_METHODS: ' list_tools , ping,list_prompts,list_resources,skip,' };
+    const read = ['list_tools', 'ping', 'list_prompts', 'list_resources', 'skip'];
+    expect(loadSettings(given).MCP_SESSION_POOL_HEALTH_CHECK_METHODS).toEqual(read);
+    expect(problemsOf({ MCP_SESSION_POOL_HEALTH_CHECK_METHODS: 'pin' })).toEqual([
+      'MCP_SESSION_POOL_HEALTH_CHECK_METHODS must be one or more of ping, list_tools, list_prompts, list_resources, ' +
+        'skip, comma between',
+    ]);
+  });
+
+  it('§9: affinity is on with Redis, unless it is said otherwise', () => {
+    const redis = { REDIS_URL: 'redis://h', DATABASE_URL: 'postgres://h/db', ENCRYPTION_KEY: KEY };
+    const affinity = (env: Env): boolean => loadSettings(env).MCPGATEWAY_SESSION_AFFINITY_ENABLED;
+    expect(affinity(redis)).toBe(true);
+    expect(affinity({ ...redis, MCPGATEWAY_SESSION_AFFINITY_ENABLED: 'false' })).toBe(false);
+    expect(affinity({ MCPGATEWAY_SESSION_AFFINITY_ENABLED: 'on' })).toBe(true);
   });
 
   it.each([

@@ -2,10 +2,16 @@ import { maskUrl } from '../common/mask-url.js';
 import { nearest } from './nearest.js';
 import { type Environment, EnvironmentSchema } from './schema.js';
 
+/** Settings whose defaults depend on others. */
+type Derived =
+  'AUTH_MODE' | 'MCP_SESSION_POOL_MAX_PER_GATEWAY' | 'MCPGATEWAY_SESSION_AFFINITY_ENABLED' | 'SHUTDOWN_DELAY_SECONDS';
+
 /** Everything that the environment decides, parsed, checked and frozen; durations in milliseconds. */
 export type Settings = Readonly<
-  Omit<Environment, 'AUTH_MODE' | 'SHUTDOWN_DELAY_SECONDS'> & {
+  Omit<Environment, Derived> & {
     AUTH_MODE: 'none' | 'jwt';
+    MCP_SESSION_POOL_MAX_PER_GATEWAY: number;
+    MCPGATEWAY_SESSION_AFFINITY_ENABLED: boolean;
     SHUTDOWN_DELAY_SECONDS: number;
     /** HOST is loopback and NODE_ENV is not `production` (SPEC §9). */
     development: boolean;
@@ -21,6 +27,7 @@ export class SettingsError extends Error {
   }
 }
 
+const MAX_PER_GATEWAY = 1_000;
 const GUARDED_PREFIXES = ['MCP_SESSION_POOL_', 'MCPGATEWAY_'];
 
 /**
@@ -45,6 +52,9 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>>):
   return Object.freeze({
     ...values,
     AUTH_MODE: values.AUTH_MODE ?? 'none',
+    MCP_SESSION_POOL_MAX_PER_GATEWAY:
+      values.MCP_SESSION_POOL_MAX_PER_GATEWAY ?? Math.min(MAX_PER_GATEWAY, values.MCP_SESSION_POOL_MAX_TOTAL_SESSIONS),
+    MCPGATEWAY_SESSION_AFFINITY_ENABLED: values.MCPGATEWAY_SESSION_AFFINITY_ENABLED ?? values.REDIS_URL !== undefined,
     SHUTDOWN_DELAY_SECONDS: values.SHUTDOWN_DELAY_SECONDS ?? (development ? 0 : 5_000),
     development,
   });
@@ -53,9 +63,15 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>>):
 const SECRETS: readonly (keyof Settings)[] = ['JWT_SECRET', 'ENCRYPTION_KEY'];
 const URLS: readonly (keyof Settings)[] = ['DATABASE_URL', 'REDIS_URL', 'JWKS_URL'];
 
+const DURATION = /_(SECONDS|TIMEOUT|TTL|INTERVAL|EVICTION|RESET|WARNING)$/;
+
 /** The settings as they may be printed: secrets masked, passwords cut out of URLs. */
 export function maskSettings(settings: Settings): Record<string, unknown> {
   const masked: Record<string, unknown> = { ...settings };
+  // As they are given: durations in the seconds that their names say, not in our milliseconds.
+  for (const [name, value] of Object.entries(masked)) {
+    if (DURATION.test(name) && typeof value === 'number') masked[name] = value / 1000;
+  }
   for (const name of SECRETS) if (masked[name] !== undefined) masked[name] = '***';
   for (const name of URLS) if (typeof masked[name] === 'string') masked[name] = maskUrl(masked[name]);
   return masked;
@@ -88,8 +104,23 @@ function relations(values: Environment, loopback: boolean): string[] {
   if (values.CALL_TIMEOUT_SECONDS > values.CALL_MAX_SECONDS) {
     problems.push('CALL_TIMEOUT_SECONDS must not be above CALL_MAX_SECONDS');
   }
-  if (values.MCP_SESSION_POOL_MAX_PER_KEY > values.MCP_SESSION_POOL_MAX_TOTAL_SESSIONS) {
+  return [...problems, ...capRelations(values)];
+}
+
+/** A cap that another one always reaches first would be a promise that is never kept. */
+function capRelations(values: Environment): string[] {
+  const problems: string[] = [];
+  const perKey = values.MCP_SESSION_POOL_MAX_PER_KEY;
+  const perGateway = values.MCP_SESSION_POOL_MAX_PER_GATEWAY;
+  const total = values.MCP_SESSION_POOL_MAX_TOTAL_SESSIONS;
+  if (perKey > total) {
     problems.push('MCP_SESSION_POOL_MAX_PER_KEY must not be above MCP_SESSION_POOL_MAX_TOTAL_SESSIONS');
+  }
+  if (perKey > (perGateway ?? MAX_PER_GATEWAY)) {
+    problems.push('MCP_SESSION_POOL_MAX_PER_KEY must not be above MCP_SESSION_POOL_MAX_PER_GATEWAY');
+  }
+  if (perGateway !== undefined && perGateway > total) {
+    problems.push('MCP_SESSION_POOL_MAX_PER_GATEWAY must not be above MCP_SESSION_POOL_MAX_TOTAL_SESSIONS');
   }
   return problems;
 }
@@ -99,7 +130,13 @@ function unknownNames(env: Readonly<Record<string, string | undefined>>): string
   return Object.entries(env)
     .filter(([name, value]) => GUARDED_PREFIXES.some((prefix) => name.startsWith(prefix)) && !injected(name, value))
     .filter(([name]) => !known.includes(name))
-    .map(([name]) => `${name} is not a setting; did you mean ${nearest(name, known)}?`);
+    .map(([name]) => `${name} is not a setting; did you mean ${nearest(name, alike(name, known))}?`);
+}
+
+/** Names of the same family: a wrong word in one of ours is never meant for a name without its prefix. */
+function alike(name: string, known: readonly string[]): readonly string[] {
+  const prefix = GUARDED_PREFIXES.find((one) => name.startsWith(one)) ?? '';
+  return known.filter((one) => one.startsWith(prefix));
 }
 
 /** Kubernetes puts such names into every container, derived from the names of services. */

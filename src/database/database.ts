@@ -1,5 +1,5 @@
 import { type DataSource } from 'typeorm';
-import { settledWithin, withDeadline } from '../common/deadline.js';
+import { abortable, settledWithin, withDeadline } from '../common/deadline.js';
 
 export type DatabaseKind = 'postgres' | 'embedded';
 
@@ -46,19 +46,5 @@ export class Database {
   private async shutDown(): Promise<void> {
     await settledWithin(this.dataSource.destroy(), POOL_END_TIMEOUT_MS);
     await this.backend?.close().catch(() => undefined);
-  }
-}
-
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal.reason as Error);
-  });
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { Column, DataSource, Entity, type MigrationInterface, PrimaryColumn, type QueryRunner } from 'typeorm';
+import { until } from '../../test/support/until.js';
 import { createDatabase, type TestDatabase } from '../../test/support/services.js';
 import { type Database } from './database.js';
 import { MIGRATIONS_LOCK_ID, migrateUnderLock } from './migrations-lock.js';
@@ -190,6 +191,7 @@ describe('openDatabase: postgres only', () => {
     await Promise.all([database.ping(), database.ping()]);
     await database.dataSource.query(cut);
     await expect(database.ping()).resolves.toBeUndefined();
+    await until(() => warnings.length > 0, { what: 'the warning' }); // it comes with the connection's own event
     expect(warnings).toEqual([expect.stringMatching(/^a database connection was lost: .*terminat/)]);
     await database.close();
   });

@@ -2,6 +2,7 @@ import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@
 import { AuthModule } from '../auth/auth.module.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
+import { ExecutionService } from '../execution/execution.service.js';
 import { ExecutionModule } from '../execution/execution.module.js';
 import { Metrics } from '../metrics/metrics.js';
 import { CallRunner } from './edge/call-runner.js';
@@ -21,9 +22,10 @@ import { SessionRegistry } from './session-registry.js';
     RpcEndpoint,
     {
       provide: SessionRegistry,
-      inject: [SETTINGS],
-      useFactory: (settings: Settings) =>
+      inject: [SETTINGS, ExecutionService],
+      useFactory: (settings: Settings, execution: ExecutionService) =>
         new SessionRegistry({
+          onEnded: ({ hash }) => execution.endSession(hash),
           ttlMs: settings.SESSION_TTL_SECONDS,
           maxPerUser: settings.SESSION_MAX_PER_USER,
           maxTotal: settings.SESSION_MAX_TOTAL,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ANONYMOUS, type Principal, userIdentityOf } from '../common/principal.js';
+import { ANONYMOUS, type Principal, sha256Hex, userIdentityOf } from '../common/principal.js';
 import { DownstreamError } from './downstream.errors.js';
 import { SessionRegistry, type SessionRegistryOptions } from './session-registry.js';
 
@@ -24,6 +24,7 @@ describe('session registry', () => {
   const open = (principal?: Principal, id = registry.newId()) =>
     registry.add({
       id,
+      hash: sha256Hex(id),
       caller: { principal, userIdentity: userIdentityOf(principal), identityHash: 'h', passthrough: {} },
       protocolVersion: '2025-11-25',
       clientInfo: {},

@@ -6,6 +6,9 @@ import { type ProtocolVersion } from './protocol.js';
 /** A client's session with this service. */
 export interface DownstreamSession {
   readonly id: string;
+  /** SHA-256 of the id: what its bound upstream sessions are keyed by (SPEC P-1). */
+  readonly hash: string;
+  /** By identity, without the session: for upstream sessions that are shared. */
   readonly caller: Caller;
   readonly protocolVersion: ProtocolVersion;
   readonly clientInfo: Readonly<Record<string, unknown>>;
@@ -19,6 +22,8 @@ export interface SessionRegistryOptions {
   readonly ttlMs: number;
   readonly maxPerUser: number;
   readonly maxTotal: number;
+  /** Called once for each session that ends, however it ends. */
+  onEnded?(session: DownstreamSession): void;
   readonly now?: () => number;
 }
 
@@ -78,6 +83,7 @@ export class SessionRegistry {
 
   remove(session: DownstreamSession): void {
     if (!this.sessions.delete(session.id)) return;
+    this.options.onEnded?.(session);
     const user = ownerOf(session.caller);
     const left = (this.perUser.get(user) ?? 1) - 1;
     if (left > 0) this.perUser.set(user, left);

@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import { type LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
+import { StartupError } from '../common/startup-error.js';
 import { type Settings } from '../config/settings.js';
 
 export type Log = Logger;
@@ -67,6 +68,9 @@ export class NestLog implements LoggerService {
     if (typeof others.at(-1) === 'string') fields.context = others.pop();
     if (level === 'error' && typeof others[0] === 'string') fields.stack = others.shift();
     const error = [message, ...others].find((one) => one instanceof Error);
+    // The start prints its own one line for these; and what Nest tells of its wiring is for developers.
+    if (error instanceof StartupError || WIRING.has(String(fields.context)))
+      return this.target.debug(fields, String(message));
     if (error) fields.err = error;
     const data = others.filter((one) => one !== error);
     if (data.length > 0) fields.data = data;
@@ -74,6 +78,8 @@ export class NestLog implements LoggerService {
     this.target[level](fields, typeof message === 'string' ? message : error ? error.message : 'message');
   }
 }
+
+const WIRING = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
 type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 

@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { startReplica } from '../support/replica.js';
+import { post } from '../support/rpc.js';
+import { createDatabase } from '../support/services.js';
 import { expectProblem, freePort, GatewayWorld, MAX_BODY_BYTES, pluck } from './gateways.support.js';
 
 const world = new GatewayWorld();
@@ -51,6 +54,17 @@ describe('what cannot be registered is refused with a reason, and nothing is sto
     expectProblem(answer, 502, 'UPSTREAM_PROTOCOL');
     expect(answer.body.lists).toEqual([expect.objectContaining({ list: 'prompts/list' })]);
     await world.expectNothingStored();
+  });
+
+  it('a server that hangs for longer than everything may take (a small CALL_TIMEOUT_SECONDS)', async () => {
+    const upstream = await world.server();
+    upstream.faults.stall = 'all';
+    const database = await createDatabase();
+    const hurried = await startReplica({ DATABASE_URL: database.url, CALL_TIMEOUT_SECONDS: '0.3' });
+    const answer = await post(`${hurried.url}/gateways`, { name: 'a', url: upstream.mcpUrl });
+    expect([answer.status, (answer.json as { reason?: string }).reason]).toEqual([502, 'timeout']);
+    await hurried.close();
+    await database.drop();
   });
 
   it('a server that hangs in a list', async () => {

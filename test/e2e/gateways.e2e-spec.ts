@@ -110,7 +110,37 @@ describe('secrets (SPEC S-4)', () => {
     expect(answers.at(-1)?.status).toBe(502);
     const everything = JSON.stringify([answers.map(({ text }) => text), world.replica.logLines]);
     expect(everything).not.toMatch(/very-secret-token|query-secret|other-secret/);
-    expect(JSON.stringify(await world.rowsOf('gateways'))).not.toContain('very-secret-token');
+    for (const table of ['gateways', 'capabilities']) {
+      expect(JSON.stringify(await world.rowsOf(table))).not.toMatch(/very-secret-token|query-secret|other-secret/);
+    }
+    expect(await world.rowsOf('gateways')).toMatchObject([{ url: upstream.mcpUrl, url_sealed: expect.any(String) }]);
+  });
+
+  it('a change compares the whole URL, its query too', async () => {
+    const upstream = await world.server();
+    const url = `${upstream.mcpUrl}?apikey=query-secret`;
+    const { body } = await world.register({ name: 'a', url });
+    const before = upstream.stats.initialize;
+    await world.rest('PATCH', `/gateways/${body.id}`, { url });
+    expect(upstream.stats.initialize).toBe(before);
+    const bare = await world.rest('PATCH', `/gateways/${body.id}`, { url: upstream.mcpUrl });
+    expect([bare.body.url, upstream.stats.initialize]).toEqual([upstream.mcpUrl, before + 1]);
+    const again = await world.rest('PATCH', `/gateways/${body.id}`, { url });
+    expect([again.body.url, upstream.stats.initialize]).toEqual([`${upstream.mcpUrl}?apikey=***`, before + 2]);
+  });
+
+  it('with another ENCRYPTION_KEY the gateway is still seen, what is secret as unreadable, and can be mended', async () => {
+    const upstream = await world.server();
+    const url = `${upstream.mcpUrl}?apikey=query-secret`;
+    const { body } = await world.register({ name: 'a', url, auth: { type: 'bearer', token: 't' } });
+    const other = await world.another({ ENCRYPTION_KEY: Buffer.alloc(32, 9).toString('base64') });
+    world.atEnd(() => other.close());
+    const path = `/gateways/${body.id}`;
+    expect((await world.rest('GET', path, undefined, other.url)).body).toMatchObject({
+      ...{ url: `${upstream.mcpUrl}?***`, auth: { type: 'unreadable' }, tls: null },
+    });
+    const mended = await world.rest('PATCH', path, { url, auth: { type: 'none' } }, other.url);
+    expect([mended.status, mended.body.url]).toEqual([200, `${upstream.mcpUrl}?apikey=***`]);
   });
 });
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -175,6 +177,25 @@ describe('POST /mcp, the check-list of PROTOCOL §5.1', () => {
     expect(answer.json.error?.data?.['code']).toBeDefined();
   });
 
+  it("§8: a refusal carries the caller's id, also when the body had not been read yet", async () => {
+    const answers = [
+      await post(mcp, { jsonrpc: '2.0', id: 7, method: 'ping' }, { ...session, 'content-type': 'text/plain' }),
+      await post(mcp, { jsonrpc: '2.0', id: 'x', method: 'ping' }, { ...session, origin: 'http://evil.example.com' }),
+      await post(mcp, { jsonrpc: '2.0', id: 9, method: 'ping' }, { ...session, accept: 'text/html' }),
+    ];
+    expect(answers.map(({ status, json }) => [status, json.id])).toEqual([
+      [415, 7],
+      [403, 'x'],
+      [406, 9],
+    ]);
+  });
+
+  it('S-7: a foreign Host is refused, except for probes, which come with the address of the pod', async () => {
+    const ask = (path: string) => statusWithHost(`${replica.url}${path}`, '10.2.3.4:4444');
+    expect([await ask('/health'), await ask('/ready'), await ask('/metrics')]).toEqual([200, 200, 200]);
+    expect([await ask('/gateways'), await ask('/mcp')]).toEqual([403, 403]);
+  });
+
   it('A4: a charset does no harm; O6: no Origin and our own Origin are fine', async () => {
     const answer = await post(mcp, request('ping'), {
       ...session,
@@ -239,6 +260,13 @@ describe('tools/list', () => {
     expect(answer.json.error).toMatchObject({ code: -32602 });
   });
 });
+
+/** `fetch` does not let a Host be set. */
+async function statusWithHost(url: string, host: string): Promise<number | undefined> {
+  const [answer] = (await once(get(url, { headers: { host } }), 'response')) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
+}
 
 /** What the server says when it is asked without the gateway. */
 async function directCall(name: string, args: unknown): Promise<unknown> {

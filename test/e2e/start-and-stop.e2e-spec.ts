@@ -78,6 +78,30 @@ describe('the graceful end', () => {
   );
 });
 
+describe('the graceful end of REST', () => {
+  it(
+    'a registration that runs at SIGTERM is finished; new ones are refused, probes answered to the end',
+    async () => {
+      const own = await createDatabase();
+      const slow = await startMcpServer();
+      slow.faults.initializeDelayMs = 700;
+      const service = await startProcess({ DATABASE_URL: own.url });
+      const running = register(service.url, { name: 'Late', url: slow.mcpUrl });
+      await slow.waitFor((stats) => (stats.requests['initialize'] ?? 0) > 0);
+      const ended = service.end();
+      await until(async () => (await send('GET', `${service.url}/ready`)).status === 503, { what: 'readiness is red' });
+      const refused = await post(`${service.url}/gateways`, { name: 'Later', url: slow.mcpUrl });
+      expect([refused.status, refused.headers.get('content-type')]).toEqual([503, 'application/problem+json']);
+      expect((await send('GET', `${service.url}/health`)).status).toBe(200);
+      expect((await running)['name']).toBe('Late');
+      expect(await ended).toBe(0);
+      await slow.close();
+      await own.drop();
+    },
+    LONG,
+  );
+});
+
 describe('a start that cannot succeed ends with one clear line and exit code 1', () => {
   const cases: [string, () => Promise<Record<string, string>>, RegExp][] = [
     [

@@ -30,7 +30,7 @@ export async function built(): Promise<string> {
 
 async function build(): Promise<void> {
   const started = new Date();
-  await run(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], { cwd: ROOT });
+  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: ROOT });
   await writeFile(MARK, started.toISOString());
 }
 

@@ -1,9 +1,14 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { AuthError, challenge } from '../../auth/auth.errors.js';
 import { type CodedError } from '../../common/errors.js';
-import { type Id, responseFrame } from '../../common/jsonrpc.js';
+import { settledWithin } from '../../common/deadline.js';
+import { type Id, readMessage, responseFrame, RpcShapeError } from '../../common/jsonrpc.js';
+import { problemOf } from '../../common/problem.js';
 import { DownstreamError } from '../downstream.errors.js';
 
+/** Where the id of a refused request is looked for, and for how long. */
+const MAX_ID_BODY = 64 * 1024;
+const ID_WAIT_MS = 250;
 const JSON_TYPE = 'application/json';
 /** Up to this size one write of a copy is cheaper than several writes. */
 const COPY_BELOW = 16 * 1024;
@@ -12,6 +17,7 @@ const COPY_BELOW = 16 * 1024;
 export class EdgeExchange {
   /** Known as soon as the body has been read, so that every refusal can carry it (SPEC §8). */
   rpcId: Id | undefined;
+  private bodyTaken = false;
 
   constructor(
     readonly req: IncomingMessage,
@@ -48,6 +54,10 @@ export class EdgeExchange {
 
   /** Refused before execution: an HTTP status, and a JSON-RPC body with the caller's id where it is known. */
   refuse(error: CodedError): void {
+    this.json(error.row.http, [responseFrame(this.rpcId, 'error', errorBody(error))], this.refusalHeaders(error));
+  }
+
+  private refusalHeaders(error: CodedError): Record<string, string> {
     const headers: Record<string, string> = {};
     const { retryAfterMs } = error.options;
     if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000));
@@ -57,12 +67,32 @@ export class EdgeExchange {
     if (typeof allow === 'string') headers.allow = allow;
     // What is left of the body is not read any more, so the connection cannot be used again.
     if (!this.req.complete) headers.connection = 'close';
-    this.json(error.row.http, [responseFrame(this.rpcId, 'error', errorBody(error))], headers);
+    return headers;
   }
 
   /** Failed after it was accepted: HTTP 200 with a JSON-RPC error (SPEC §8). */
   fail(error: CodedError): void {
     this.json(200, [responseFrame(this.rpcId, 'error', errorBody(error))]);
+  }
+
+  /** Refused on the way to Express, where errors are problem documents. */
+  problem(error: CodedError): void {
+    const status = error.row.http;
+    const body = JSON.stringify(problemOf(error, pathOf(this.req), this.requestId));
+    this.json(status, [Buffer.from(body)], {
+      ...this.refusalHeaders(error),
+      'content-type': 'application/problem+json',
+    });
+  }
+
+  /**
+   * Reads the caller's id out of a body that nobody has read, for the refusal: a short one only, and not for long.
+   * Whatever goes wrong, the id stays unknown.
+   */
+  async findId(): Promise<void> {
+    if (this.rpcId !== undefined || this.bodyTaken || this.req.method !== 'POST') return;
+    const body = await settledWithin(this.body(MAX_ID_BODY), ID_WAIT_MS);
+    if (body) this.rpcId = idOf(body);
   }
 
   /**
@@ -71,6 +101,7 @@ export class EdgeExchange {
    * @throws DownstreamError PAYLOAD_TOO_LARGE, CANCELLED when the client goes away
    */
   async body(maxBytes: number): Promise<Buffer> {
+    this.bodyTaken = true;
     // Gone while the access check was waiting: no event will ever come any more.
     if (this.req.destroyed) throw gone();
     const announced = Number(this.req.headers['content-length'] ?? 0);
@@ -78,6 +109,10 @@ export class EdgeExchange {
     const chunks: Buffer[] = [];
     let length = 0;
     return new Promise<Buffer>((resolve, reject) => {
+      // `close` comes after every request; an error is made only where it means something (its stack is what costs).
+      const cutOff = (): void => {
+        if (!this.req.readableEnded) reject(gone());
+      };
       this.req
         .on('data', (chunk: Buffer) => {
           length += chunk.length;
@@ -86,14 +121,26 @@ export class EdgeExchange {
           reject(tooLarge(maxBytes));
         })
         .on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)))
-        .on('error', () => reject(gone()))
-        .on('close', () => reject(gone()));
+        .on('error', cutOff)
+        .on('close', cutOff);
     });
   }
 }
 
 export function errorBody(error: CodedError): Buffer {
   return Buffer.from(JSON.stringify({ code: error.row.rpc, message: error.message, data: error.data }));
+}
+
+function idOf(body: Buffer): Id | undefined {
+  try {
+    return readMessage(body).id;
+  } catch (error) {
+    return error instanceof RpcShapeError ? error.id : undefined;
+  }
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.split('?', 1)[0] as string;
 }
 
 function tooLarge(maxBytes: number): DownstreamError {

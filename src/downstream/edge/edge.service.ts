@@ -37,18 +37,11 @@ export class EdgeService {
     const behind = server.listeners('request') as RequestListener[];
     server.removeAllListeners('request');
     server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-      const requestId = requestIdOf(req);
-      const exchange = new EdgeExchange(req, res, requestId);
-      try {
-        this.origins.check(req.headers);
-      } catch (error) {
-        return exchange.refuse(toCodedError(error));
-      }
-      const handler = this.handlerOf(req);
-      if (handler) return void this.run(exchange, handler);
-      req.headers['x-request-id'] = requestId;
-      res.setHeader('x-request-id', requestId);
-      for (const listener of behind) listener(req, res);
+      const exchange = new EdgeExchange(req, res, requestIdOf(req));
+      const path = pathOf(req);
+      const handler = this.handlerOf(path);
+      if (handler) void this.run(exchange, handler);
+      else this.passOn(exchange, PROBES.has(path), behind);
     });
   }
 
@@ -66,10 +59,8 @@ export class EdgeService {
     return this.running.size;
   }
 
-  private handlerOf(req: IncomingMessage): Handler | undefined {
-    const url = req.url ?? '';
-    const query = url.indexOf('?');
-    switch (query < 0 ? url : url.slice(0, query)) {
+  private handlerOf(path: string): Handler | undefined {
+    switch (path) {
       case '/mcp':
         return (exchange) => this.mcp.handle(exchange);
       case '/rpc':
@@ -82,23 +73,47 @@ export class EdgeService {
   private async run(exchange: EdgeExchange, handler: Handler): Promise<void> {
     this.running.add(exchange);
     try {
+      this.origins.check(exchange.req.headers);
       if (this.draining) throw shuttingDown();
       await handler(exchange);
     } catch (error) {
-      this.refused(exchange, error);
+      await this.refused(exchange, error);
     } finally {
-      this.running.delete(exchange);
-      if (this.draining && this.running.size === 0) this.idle();
+      this.ended(exchange);
     }
   }
 
-  private refused(exchange: EdgeExchange, thrown: unknown): void {
+  /** To Express. Its requests are waited for by the drain, too; only probes are answered to the very end. */
+  private passOn(exchange: EdgeExchange, probe: boolean, behind: readonly RequestListener[]): void {
+    const { req, res, requestId } = exchange;
+    try {
+      this.origins.check(req.headers, probe);
+      if (this.draining && !probe) throw shuttingDown();
+    } catch (error) {
+      return exchange.problem(toCodedError(error));
+    }
+    req.headers['x-request-id'] = requestId;
+    res.setHeader('x-request-id', requestId);
+    if (!probe) {
+      this.running.add(exchange);
+      res.once('close', () => this.ended(exchange));
+    }
+    for (const listener of behind) listener(req, res);
+  }
+
+  private ended(exchange: EdgeExchange): void {
+    this.running.delete(exchange);
+    if (this.draining && this.running.size === 0) this.idle();
+  }
+
+  private async refused(exchange: EdgeExchange, thrown: unknown): Promise<void> {
     const error = toCodedError(thrown);
     if (error.code === 'INTERNAL') {
       this.log.error({ err: thrown, requestId: exchange.requestId }, 'unforeseen error on the MCP edge');
     } else {
       this.log.debug({ requestId: exchange.requestId, code: error.code }, error.message);
     }
+    await exchange.findId(); // the refusal carries the caller's id wherever it can be had (SPEC §8)
     exchange.refuse(error);
   }
 }
@@ -106,6 +121,14 @@ export class EdgeService {
 function shuttingDown(): CodedError {
   const message = 'this replica is shutting down; try again, another one will answer';
   return new DownstreamError('SHUTTING_DOWN', message, { retryAfterMs: 1_000 });
+}
+
+/** Asked by machines, with whatever Host they like, and to the very end. */
+const PROBES = new Set(['/health', '/ready', '/metrics']);
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
 }
 
 function requestIdOf(req: IncomingMessage): string {

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AccessService } from '../../auth/access.service.js';
 import { type RpcMessage } from '../../common/jsonrpc.js';
-import { type Principal } from '../../common/principal.js';
+import { type Principal, sha256Hex } from '../../common/principal.js';
 import { responseFrame } from '../../common/jsonrpc.js';
 import { CLIENT_INFO } from '../../common/version.js';
 import { SETTINGS } from '../../config/config.module.js';
@@ -15,6 +15,8 @@ import { checkAccept, checkContentType, checkVersionHeader, parseMessage } from 
 
 const ENDPOINT = '/mcp';
 const ALLOW = 'POST, DELETE';
+/** SPEC D-6, as far as it is served: nothing tells a client yet that a list has changed. */
+const CAPABILITIES = { tools: {}, resources: {}, prompts: {} };
 
 /** Streamable HTTP at `/mcp` (SPEC D-1, D-2, D-10). */
 @Injectable()
@@ -46,7 +48,8 @@ export class McpEndpoint {
     const { method, id } = message;
     if (method === undefined || id === undefined) return exchange.empty(202);
     // A dropped connection is not a cancel here (D-8), so no signal goes with it.
-    await this.runner.run(exchange, ENDPOINT, { ...message, method }, session.caller);
+    const { caller, hash } = session;
+    await this.runner.run(exchange, ENDPOINT, { ...message, method }, { caller, session: { hash } });
   }
 
   private initialize(exchange: EdgeExchange, message: RpcMessage, principal: Principal | undefined): void {
@@ -60,12 +63,13 @@ export class McpEndpoint {
     // Registered before the first byte that reveals its id (D-2).
     this.sessions.add({
       id,
-      caller: this.access.callerOf(principal, exchange.req.headers, id),
+      hash: sha256Hex(id),
+      caller: this.access.callerOf(principal, exchange.req.headers),
       protocolVersion,
       clientInfo: params.clientInfo,
       clientCapabilities: params.capabilities,
     });
-    const result = { protocolVersion, capabilities: { tools: {} }, serverInfo: CLIENT_INFO };
+    const result = { protocolVersion, capabilities: CAPABILITIES, serverInfo: CLIENT_INFO };
     const body = responseFrame(message.id, 'result', Buffer.from(JSON.stringify(result)));
     exchange.json(200, [body], { 'mcp-session-id': id });
     this.runner.count(ENDPOINT, 'initialize', 'ok');

@@ -20,10 +20,13 @@ export class OriginPolicy {
     this.anyHost = this.hosts.size === 0 && !isLoopback(settings.HOST);
   }
 
-  /** @throws DownstreamError ORIGIN_NOT_ALLOWED, HOST_NOT_ALLOWED */
-  check(headers: IncomingHttpHeaders): void {
+  /**
+   * @param probe whether the request is for a probe: those come with whatever Host the prober likes
+   * @throws DownstreamError ORIGIN_NOT_ALLOWED, HOST_NOT_ALLOWED
+   */
+  check(headers: IncomingHttpHeaders, probe = false): void {
     const { origin, host = '' } = headers;
-    if (!this.anyHost && !this.hosts.has(nameOf(host)) && !isLoopback(nameOf(host))) {
+    if (!probe && !this.anyHost && !this.hosts.has(nameOf(host)) && !isLoopback(nameOf(host))) {
       throw new DownstreamError('HOST_NOT_ALLOWED', 'this Host is not ours; see ALLOWED_HOSTS');
     }
     if (origin === undefined || this.origins.has(origin.toLowerCase())) return;

@@ -35,6 +35,6 @@ export class RpcEndpoint {
     exchange.res.once('close', () => {
       if (!exchange.res.writableFinished) gone.abort(new DownstreamError('CANCELLED', 'the client went away'));
     });
-    await this.runner.run(exchange, '/rpc', { ...message, method }, caller, gone.signal);
+    await this.runner.run(exchange, '/rpc', { ...message, method }, { caller, signal: gone.signal });
   }
 }
