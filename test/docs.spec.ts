@@ -70,7 +70,8 @@ function rangeProblems(name: Name, cell: string): string[] {
   if (floor === undefined) return [`${name}: "${cell}" is no range`];
   const low = Number(floor);
   const below = low === 0 || low >= 1 ? low - 1 : low * 0.9;
-  const high = given ?? (/_(SECONDS|TIMEOUT|TTL)$/.test(name) ? MAX_SECONDS : undefined);
+  const high =
+    given ?? (/_(SECONDS|TIMEOUT|TTL|RESET|INTERVAL|EVICTION|WARNING)$/.test(name) ? MAX_SECONDS : undefined);
   return [
     ...(takes(low) && !takes(below) ? [] : [`${name}: the floor is not ${floor}`]),
     ...(high === undefined || (takes(Number(high)) && !takes(Number(high) + 1))

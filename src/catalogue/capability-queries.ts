@@ -17,6 +17,9 @@ export interface CapabilityFilter extends PageRequest {
 /** A capability record together with its gateway. */
 export type OwnedCapability = CapabilityRecord & { readonly gateway: GatewayRecord };
 
+/** What a template is found by. */
+export type TemplateColumns = Pick<CapabilityRecord, 'id' | 'publicName' | 'originalName'>;
+
 /** What an administrator may set on a capability; `null` gives the server's own description back. */
 export interface CapabilityEdit {
   readonly enabled?: boolean;
@@ -42,16 +45,33 @@ export class CapabilityQueries {
 
   /** @throws CodedError NOT_FOUND */
   async get(kind: CapabilityKind, id: string): Promise<OwnedCapability> {
-    const record = await owned(this.database.manager, kind).andWhere('c.id = :id', { id }).getOne();
+    const record = await this.findById(kind, id);
     if (!record) throw new CodedError('NOT_FOUND', `there is no ${kind.replace('_', ' ')} ${id}`);
-    return record as OwnedCapability;
+    return record;
   }
 
-  async findTool(publicName: string): Promise<OwnedCapability | undefined> {
-    const record = await owned(this.database.manager, 'tool')
-      .andWhere('c.public_name = :publicName', { publicName })
-      .getOne();
-    return record ? (record as OwnedCapability) : undefined;
+  findPublic(kind: CapabilityKind, publicName: string): Promise<OwnedCapability | undefined> {
+    return this.one(kind, 'c.public_name = :publicName', { publicName });
+  }
+
+  /** What a gateway itself calls by this name. */
+  findOriginal(kind: CapabilityKind, gatewayId: string, originalName: string): Promise<OwnedCapability | undefined> {
+    return this.one(kind, 'c.gateway_id = :gatewayId AND c.original_name = :originalName', { gatewayId, originalName });
+  }
+
+  findById(kind: CapabilityKind, id: string): Promise<OwnedCapability | undefined> {
+    return this.one(kind, 'c.id = :id', { id });
+  }
+
+  /** The templates that clients see, those of the oldest gateway first, each gateway's in its own order. */
+  async visibleTemplates(): Promise<TemplateColumns[]> {
+    return owned(this.database.manager, 'resource_template')
+      .select(['c.id AS "id"', 'c.public_name AS "publicName"', 'c.original_name AS "originalName"'])
+      .andWhere('c.enabled AND g.enabled')
+      .orderBy('g.created_at')
+      .addOrderBy('g.id')
+      .addOrderBy('c.ordinal')
+      .getRawMany<TemplateColumns>();
   }
 
   /** @throws CodedError NOT_FOUND */
@@ -62,6 +82,11 @@ export class CapabilityQueries {
     };
     if (Object.keys(change).length > 0) await this.database.manager.update(CapabilityRecord, { id, kind }, change);
     return this.get(kind, id);
+  }
+
+  private async one(kind: CapabilityKind, where: string, values: object): Promise<OwnedCapability | undefined> {
+    const record = await owned(this.database.manager, kind).andWhere(where, values).getOne();
+    return record ? (record as OwnedCapability) : undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 import { scanObject, sliceOf } from '../common/json-scan.js';
 import { type Target } from '../session-pool/index.js';
+import { type CapabilityKind, KIND_PROTOCOL } from './capability-kind.js';
 import { type CapabilityRecord } from './entities/capability.entity.js';
 import { type SessionPolicy } from './gateway-spec.js';
 
@@ -17,41 +18,75 @@ export interface GatewayEntry {
   readonly target: Target;
 }
 
-/** A tool in memory: what a call needs. */
-export interface ToolEntry {
+/** What is called by a name: a prompt, or as `ToolEntry` a tool. */
+export interface NamedEntry {
   readonly id: string;
   readonly publicName: string;
   readonly originalName: string;
   /** The bytes of the JSON string as the server sent it, to be spliced into a call (SPEC D-7). */
   readonly originalNameJson: Buffer;
-  readonly readOnlyHint: boolean;
-  readonly idempotentHint: boolean;
   readonly gateway: GatewayEntry;
 }
 
-export type ToolLookup =
-  | { readonly kind: 'found'; readonly tool: ToolEntry }
+/** A tool in memory: what a call needs. */
+export interface ToolEntry extends NamedEntry {
+  readonly readOnlyHint: boolean;
+  readonly idempotentHint: boolean;
+}
+
+/** Where a URI is read: a resource of its own record, or one that a template stands for. */
+export interface ResourceEntry {
+  /** The URI that was asked for. */
+  readonly publicUri: string;
+  /** What the server calls it: without the alias of SPEC G-4. */
+  readonly originalUri: string;
+  /** The bytes of the JSON string, to be spliced into a call (SPEC D-7). */
+  readonly originalUriJson: Buffer;
+  readonly gateway: GatewayEntry;
+}
+
+export type Lookup<E> =
+  | { readonly kind: 'found'; readonly entry: E }
   | { readonly kind: 'missing' }
-  | { readonly kind: 'disabled'; readonly what: 'tool' | 'gateway'; readonly name: string };
+  | { readonly kind: 'disabled'; readonly what: 'gateway' | 'tool' | 'resource' | 'prompt'; readonly name: string };
 
-type ToolColumns = Pick<CapabilityRecord, 'id' | 'publicName' | 'originalName' | 'definition'>;
+export type ToolLookup = Lookup<ToolEntry>;
+export type PromptLookup = Lookup<NamedEntry>;
+export type ResourceLookup = Lookup<ResourceEntry>;
 
-export function toolEntry(record: ToolColumns, gateway: GatewayEntry): ToolEntry {
-  const definition = Buffer.from(record.definition, 'utf8');
-  const members = scanObject(definition);
-  const name = members.get('name');
-  const annotations = members.get('annotations');
-  const hints = annotations ? hintsOf(sliceOf(definition, annotations)) : {};
+type EntryColumns = Pick<CapabilityRecord, 'id' | 'kind' | 'publicName' | 'originalName' | 'definition'>;
+
+export function namedEntry(record: EntryColumns, gateway: GatewayEntry): NamedEntry {
+  const { id, publicName, originalName } = record;
+  return { id, publicName, originalName, originalNameJson: nameJson(record), gateway };
+}
+
+export function toolEntry(record: EntryColumns, gateway: GatewayEntry): ToolEntry {
+  const annotations = memberOf(record.definition, 'annotations');
+  const hints = annotations ? hintsOf(annotations) : {};
   return {
-    id: record.id,
-    publicName: record.publicName,
-    originalName: record.originalName,
-    // Copied, so that a long definition is not kept in memory for its name.
-    originalNameJson: name ? Buffer.from(sliceOf(definition, name)) : Buffer.from(JSON.stringify(record.originalName)),
+    ...namedEntry(record, gateway),
     readOnlyHint: hints.readOnlyHint === true,
     idempotentHint: hints.idempotentHint === true,
-    gateway,
   };
+}
+
+/** The bytes of a record's own name or URI. */
+export function nameJson(record: Pick<EntryColumns, 'kind' | 'originalName' | 'definition'>): Buffer {
+  const name = memberOf(record.definition, KIND_PROTOCOL[record.kind].key);
+  // Copied, so that a long definition is not kept in memory for its name.
+  return name ? Buffer.from(name) : Buffer.from(JSON.stringify(record.originalName));
+}
+
+/** What an error calls a record of this kind. */
+export function nounOf(kind: CapabilityKind): 'tool' | 'resource' | 'prompt' {
+  return kind === 'resource_template' ? 'resource' : kind;
+}
+
+function memberOf(definition: string, member: string): Buffer | undefined {
+  const bytes = Buffer.from(definition, 'utf8');
+  const span = scanObject(bytes).get(member);
+  return span && sliceOf(bytes, span);
 }
 
 function hintsOf(bytes: Buffer): { readOnlyHint?: unknown; idempotentHint?: unknown } {

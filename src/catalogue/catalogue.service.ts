@@ -10,18 +10,17 @@ import {
 } from './capability-queries.js';
 import { type ServerReading } from './capability-reading.js';
 import { type CapabilityChanges, CapabilityStore } from './capability-store.js';
-import { toolEntry, type ToolLookup } from './catalogue-entries.js';
+import { CapabilityList } from './capability-list.js';
+import { type GatewayEntry, type PromptLookup, type ResourceLookup, type ToolLookup } from './catalogue-entries.js';
+import { CatalogueLookups } from './catalogue-lookups.js';
 import { type Page, type PageRequest } from './cursor.js';
 import { type GatewayRecord } from './entities/gateway.entity.js';
 import { GatewayEntries } from './gateway-entries.js';
 import { type GatewayDetails, type GatewayFilter, GatewayQueries } from './gateway-queries.js';
-import { GatewaySecrets } from './gateway-secrets.js';
+import { GatewaySecrets, RecordSecrets } from './gateway-secrets.js';
 import { CONNECTION_MEMBERS, type GatewaySpec } from './gateway-spec.js';
 import { type ConnectionColumns, GatewayStore } from './gateway-store.js';
-import { LookupCache } from './lookup-cache.js';
-import { isPublicName } from './naming.js';
 import { type SessionEvictor } from './session-evictor.js';
-import { ToolList } from './tool-list.js';
 
 export interface CatalogueOptions {
   readonly database: DataSource;
@@ -42,9 +41,9 @@ export class CatalogueService {
   private readonly store: GatewayStore;
   private readonly gateways: GatewayQueries;
   private readonly capabilities: CapabilityQueries;
-  private readonly tools: ToolList;
+  private readonly lists: CapabilityList;
   private readonly entries: GatewayEntries;
-  private readonly lookups: LookupCache<OwnedCapability>;
+  private readonly lookups: CatalogueLookups;
   private readonly sessions: SessionEvictor;
 
   constructor({ database, secretBox, sessions, separator, now }: CatalogueOptions) {
@@ -53,14 +52,10 @@ export class CatalogueService {
     this.store = new GatewayStore(database, new CapabilityStore(separator), this.secrets);
     this.gateways = new GatewayQueries(database);
     this.capabilities = new CapabilityQueries(database);
-    this.tools = new ToolList(database);
+    this.lists = new CapabilityList(database);
     this.entries = new GatewayEntries(this.secrets);
-    this.lookups = new LookupCache({
-      load: (publicName) => this.capabilities.findTool(publicName),
-      build: (row) => this.lookupOf(row),
-      gatewayIdOf: (row) => row.gatewayId,
-      ...(now ? { now } : {}),
-    });
+    const { capabilities, gateways, entries } = this;
+    this.lookups = new CatalogueLookups({ capabilities, gateways, entries, ...(now ? { now } : {}) });
   }
 
   /**
@@ -126,9 +121,9 @@ export class CatalogueService {
     return this.gateways.neverRead();
   }
 
-  /** What is secret in a record, in clear. @throws CodedError INTERNAL when the key is another one */
-  secretsOf(record: GatewayRecord): Pick<GatewaySpec, 'auth' | 'tls'> {
-    return { auth: this.secrets.openAuth(record), tls: this.secrets.openTls(record) };
+  /** What is secret in a record, in clear; to read a member throws CodedError INTERNAL when the key is another one. */
+  secretsOf(record: GatewayRecord): RecordSecrets {
+    return new RecordSecrets(this.secrets, record);
   }
 
   listCapabilities(kind: CapabilityKind, filter: CapabilityFilter): Promise<Page<OwnedCapability>> {
@@ -149,14 +144,27 @@ export class CatalogueService {
 
   /** Synchronous and without the database while the cache is warm (SPEC G-8). */
   findTool(publicName: string): ToolLookup | Promise<ToolLookup> {
-    // What we never hand out is not asked for: a name is input, and the database does not take every string.
-    if (!isPublicName(publicName)) return { kind: 'missing' };
-    return this.lookups.get(publicName);
+    return this.lookups.tool(publicName);
   }
 
-  /** One page of `tools/list`, each item the bytes of one tool (SPEC D-6, D-7). @throws CodedError INVALID_PARAMS */
-  listTools(page: PageRequest): Promise<Page<Buffer>> {
-    return this.tools.page(page);
+  /** As `findTool`. */
+  findPrompt(publicName: string): PromptLookup | Promise<PromptLookup> {
+    return this.lookups.prompt(publicName);
+  }
+
+  /** As `findTool`; a URI of no record is resolved by the best template (SPEC G-4). */
+  findResource(uri: string): ResourceLookup | Promise<ResourceLookup> {
+    return this.lookups.resource(uri);
+  }
+
+  /** The gateway in memory, as `findTool`; disabled ones too. */
+  findGateway(id: string): GatewayEntry | undefined | Promise<GatewayEntry | undefined> {
+    return this.lookups.gateway(id);
+  }
+
+  /** One page of a list, each item the bytes of one entry (SPEC D-6, D-7). @throws CodedError INVALID_PARAMS */
+  listPage(kind: CapabilityKind, page: PageRequest): Promise<Page<Buffer>> {
+    return this.lists.page(kind, page);
   }
 
   private async changed(id: string, connectionChanged: boolean): Promise<GatewayDetails> {
@@ -165,11 +173,5 @@ export class CatalogueService {
     this.entries.renew(details.record);
     if (connectionChanged) this.sessions.evictGateway(id);
     return details;
-  }
-
-  private lookupOf(row: OwnedCapability): ToolLookup {
-    if (!row.gateway.enabled) return { kind: 'disabled', what: 'gateway', name: row.gateway.name };
-    if (!row.enabled) return { kind: 'disabled', what: 'tool', name: row.publicName };
-    return { kind: 'found', tool: toolEntry(row, this.entries.entryOf(row.gateway)) };
   }
 }

@@ -1,69 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { MIGRATIONS } from '../../migrations/index.js';
-import { createDatabase } from '../../test/support/services.js';
+import { listOf, openCatalogueDatabase, readingOf, SPEC, tools } from '../../test/support/catalogue.js';
 import { CodedError } from '../common/errors.js';
 import { SecretBox } from '../common/secret-box.js';
 import { type Database } from '../database/database.js';
-import { openDatabase } from '../database/open-database.js';
-import {
-  type CapabilityKind,
-  type CapabilityReading,
-  CatalogueService,
-  ENTITIES,
-  type GatewaySpec,
-  type ListReading,
-  type ServerReading,
-  type ToolEntry,
-} from './index.js';
-
-const SPEC: GatewaySpec = {
-  name: 'Weather',
-  url: 'http://127.0.0.1:1/mcp',
-  transport: 'auto',
-  description: null,
-  tags: ['a'],
-  enabled: true,
-  sessionPolicy: 'auto',
-  auth: { type: 'bearer', token: 'clear-token' },
-  tls: null,
-  passthroughHeaders: [],
-};
-
-function listOf(...definitions: string[]): ListReading {
-  return {
-    status: 'read',
-    entries: definitions.map((definition) => {
-      const { name, uri, uriTemplate } = JSON.parse(definition) as Record<string, string>;
-      return { originalName: uri ?? uriTemplate ?? name ?? '', definition };
-    }),
-  };
-}
-
-function readingOf(lists: Partial<Record<CapabilityKind, ListReading>>): ServerReading {
-  const absent: ListReading = { status: 'absent' };
-  const capabilities: CapabilityReading = {
-    lists: { tool: absent, resource: absent, resource_template: absent, prompt: absent, ...lists },
-    validationErrors: [],
-  };
-  return {
-    transport: 'streamablehttp',
-    stateful: true,
-    server: {
-      protocolVersion: '2025-11-25',
-      capabilities: { tools: {} },
-      serverInfo: { name: 's' },
-      instructions: 'a\0b',
-    },
-    capabilities,
-  };
-}
-
-const tools = (...names: string[]): ServerReading =>
-  readingOf({ tool: listOf(...names.map((name) => JSON.stringify({ name, inputSchema: { type: 'object' } }))) });
+import { CatalogueService, type ListReading, type ToolEntry } from './index.js';
 
 describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind) => {
   const cleanups: (() => Promise<unknown>)[] = [];
@@ -82,15 +23,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     });
 
   beforeAll(async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'catalogue-'));
-    cleanups.push(() => rm(dataDir, { recursive: true, force: true }));
-    const shared = { dataDir, poolSize: 4, connectTimeoutMs: 10_000, entities: ENTITIES, migrations: MIGRATIONS };
-    if (kind === 'postgres') {
-      const server = await createDatabase();
-      cleanups.push(() => server.drop());
-      database = await openDatabase({ ...shared, url: server.url });
-    } else database = await openDatabase(shared);
-    cleanups.push(() => database.close());
+    database = await openCatalogueDatabase(kind, (cleanup) => void cleanups.push(cleanup));
     catalogue = another();
   });
 
@@ -106,10 +39,10 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
   const found = async (name: string, from = catalogue): Promise<ToolEntry> => {
     const lookup = await from.findTool(name);
     if (lookup.kind !== 'found') throw new Error(`${name} is ${lookup.kind}`);
-    return lookup.tool;
+    return lookup.entry;
   };
   const publicNames = async (limit = 500): Promise<string[]> => {
-    const page = await catalogue.listTools({ limit });
+    const page = await catalogue.listPage('tool', { limit });
     return page.items.map((item) => (JSON.parse(item.toString()) as { name: string }).name);
   };
 
@@ -126,7 +59,8 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     expect(record.instructions).toBe('a\ufffdb');
     const [row] = await database.dataSource.query<object[]>('SELECT * FROM gateways');
     expect(JSON.stringify(row)).not.toContain('clear-token');
-    expect(catalogue.secretsOf(record)).toEqual({ auth: SPEC.auth, tls: null });
+    const { url, auth, tls } = catalogue.secretsOf(record);
+    expect({ url, auth, tls }).toEqual({ url: SPEC.url, auth: SPEC.auth, tls: null });
   });
 
   it('keeps definitions byte for byte; tools/list splices only name and description (SPEC D-7)', async () => {
@@ -141,7 +75,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     expect((await found('weather-t')).originalNameJson.toString()).toBe('"\\u0074\\u0000!"');
 
     await catalogue.editCapability('tool', record?.id ?? '', { description: 'mine' });
-    const { items } = await catalogue.listTools({ limit: 10 });
+    const { items } = await catalogue.listPage('tool', { limit: 10 });
     expect(items.map(String)).toEqual([
       '{ "z":1.0, "name":"weather-t", "n":12345678901234567890, "description":"mine", "a":"\\u0000" }',
     ]);
@@ -218,7 +152,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await catalogue.listTools({ limit: 100, ...(cursor ? { cursor } : {}) });
+      const page = await catalogue.listPage('tool', { limit: 100, ...(cursor ? { cursor } : {}) });
       seen.push(...page.items.map((item) => (JSON.parse(item.toString()) as { name: string }).name));
       if (seen.length === 300) {
         const kept = names.filter((name) => name !== 'tool_0000' && name !== 'tool_0299' && name !== 'tool_1199');
@@ -227,13 +161,15 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
       cursor = page.nextCursor;
     } while (cursor !== undefined);
     expect(seen).toEqual(names.filter((name) => name !== 'tool_1199').map((name) => `weather-${name}`));
-    await expect(catalogue.listTools({ limit: 10, cursor: 'AAAA' })).rejects.toMatchObject({ code: 'INVALID_PARAMS' });
+    await expect(catalogue.listPage('tool', { limit: 10, cursor: 'AAAA' })).rejects.toMatchObject({
+      code: 'INVALID_PARAMS',
+    });
   });
 
   it('answers a lookup from memory, and every edit is seen at once (G-8)', async () => {
     const { record } = await catalogue.register(SPEC, tools('a', 'b'));
     const a = await found('weather-a');
-    expect(catalogue.findTool('weather-a')).toEqual({ kind: 'found', tool: a });
+    expect(catalogue.findTool('weather-a')).toEqual({ kind: 'found', entry: a });
     expect((await found('weather-b')).gateway).toBe(a.gateway);
     expect(await catalogue.findTool('weather-x')).toEqual({ kind: 'missing' });
     expect(catalogue.findTool('no\0name')).toEqual({ kind: 'missing' });

@@ -1,7 +1,7 @@
-import { type CredentialSource, type Target, type TlsMaterial } from '../session-pool/index.js';
+import { type CredentialSource, type Target } from '../session-pool/index.js';
 import { type GatewayEntry } from './catalogue-entries.js';
 import { type GatewayRecord } from './entities/gateway.entity.js';
-import { type GatewaySecrets, RecordCredentials } from './gateway-secrets.js';
+import { type GatewaySecrets, RecordCredentials, RecordSecrets } from './gateway-secrets.js';
 import { type SessionPolicy } from './gateway-spec.js';
 
 /** The gateways in memory: exactly one entry for each id, however many tools point to it. */
@@ -49,14 +49,13 @@ class LiveEntry implements GatewayEntry {
   ) {
     this.id = record.id;
     this.credentials = new RecordCredentials(secrets, record);
-    this.target = targetOf(record, this.credentials, secrets.openTls(record));
+    this.target = targetOf(record, this.credentials, secrets);
     this.show(record);
   }
 
   renew(record: GatewayRecord): void {
-    const old = this.record;
-    if (record.url !== old.url || record.transport !== old.transport || record.tlsSealed !== old.tlsSealed) {
-      this.target = targetOf(record, this.credentials, this.secrets.openTls(record));
+    if (TARGET_COLUMNS.some((column) => record[column] !== this.record[column])) {
+      this.target = targetOf(record, this.credentials, this.secrets);
     }
     this.credentials.renew(record);
     this.record = record;
@@ -74,11 +73,14 @@ class LiveEntry implements GatewayEntry {
   }
 }
 
-function targetOf(record: GatewayRecord, credentials: CredentialSource, tls: TlsMaterial | null): Target {
+const TARGET_COLUMNS = ['url', 'urlSealed', 'transport', 'tlsSealed'] as const;
+
+function targetOf(record: GatewayRecord, credentials: CredentialSource, secrets: GatewaySecrets): Target {
+  const { url, tls } = new RecordSecrets(secrets, record);
   return {
     gatewayId: record.id,
     gatewayName: record.name,
-    url: record.url,
+    url,
     // A gateway that was never reached has no tools, so nobody connects by this guess.
     transport: record.transport ?? 'streamablehttp',
     credentials,

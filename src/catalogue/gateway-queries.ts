@@ -30,10 +30,14 @@ export class GatewayQueries {
 
   /** @throws CodedError NOT_FOUND */
   async get(id: string): Promise<GatewayDetails> {
-    const record = await this.database.manager.findOneBy(GatewayRecord, { id });
+    const record = await this.find(id);
     if (!record) throw new CodedError('NOT_FOUND', `there is no gateway ${id}`);
     const counts = await this.countsOf([id]);
     return { record, counts: counts.get(id) ?? NONE };
+  }
+
+  async find(id: string): Promise<GatewayRecord | undefined> {
+    return (await this.database.manager.findOneBy(GatewayRecord, { id })) ?? undefined;
   }
 
   nameTaken(name: string): Promise<boolean> {

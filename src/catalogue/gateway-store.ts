@@ -10,7 +10,8 @@ import { lockNames } from './name-lock.js';
 import { slugFor } from './naming.js';
 
 /** The columns that decide how a gateway is reached. */
-export type ConnectionColumns = Pick<GatewayRecord, 'url' | 'transportChoice' | 'authSealed' | 'tlsSealed'>;
+const CONNECTION_COLUMNS = ['url', 'urlSealed', 'transportChoice', 'authSealed', 'tlsSealed'] as const;
+export type ConnectionColumns = Pick<GatewayRecord, (typeof CONNECTION_COLUMNS)[number]>;
 
 type ServerColumns = Omit<
   GatewayRecord,
@@ -20,6 +21,7 @@ type SpecColumns = Pick<
   GatewayRecord,
   | 'name'
   | 'url'
+  | 'urlSealed'
   | 'transportChoice'
   | 'description'
   | 'tags'
@@ -117,9 +119,10 @@ export class GatewayStore {
   private specColumns(id: string, spec: GatewaySpec): SpecColumns;
   private specColumns(id: string, spec: Partial<GatewaySpec>): Partial<SpecColumns>;
   private specColumns(id: string, spec: Partial<GatewaySpec>): Partial<SpecColumns> {
-    const { transport, auth, tls, tags, passthroughHeaders, ...plain } = spec;
+    const { url, transport, auth, tls, tags, passthroughHeaders, ...plain } = spec;
     return {
       ...plain,
+      ...(url === undefined ? {} : this.secrets.sealUrl(id, url)),
       ...(transport === undefined ? {} : { transportChoice: transport }),
       ...(auth === undefined ? {} : { authSealed: this.secrets.sealAuth(id, auth) }),
       ...(tls === undefined ? {} : { tlsSealed: this.secrets.sealTls(id, tls) }),
@@ -198,12 +201,7 @@ async function lockGateway(manager: EntityManager, id: string): Promise<GatewayR
 }
 
 function sameConnection(a: ConnectionColumns, b: ConnectionColumns): boolean {
-  return (
-    a.url === b.url &&
-    a.transportChoice === b.transportChoice &&
-    a.authSealed === b.authSealed &&
-    a.tlsSealed === b.tlsSealed
-  );
+  return CONNECTION_COLUMNS.every((column) => a[column] === b[column]);
 }
 
 function isTakenName(error: unknown): boolean {

@@ -8,13 +8,22 @@ export {
   type ValidationError,
 } from './capability-reading.js';
 export { type CapabilityChanges, type KindChange } from './capability-store.js';
-export { type GatewayEntry, type ToolEntry, type ToolLookup } from './catalogue-entries.js';
+export {
+  type GatewayEntry,
+  type Lookup,
+  type NamedEntry,
+  type PromptLookup,
+  type ResourceEntry,
+  type ResourceLookup,
+  type ToolEntry,
+  type ToolLookup,
+} from './catalogue-entries.js';
 export { CatalogueModule } from './catalogue.module.js';
 export { CatalogueService } from './catalogue.service.js';
 export { type Page, type PageRequest } from './cursor.js';
 export { ENTITIES, GatewayRecord } from './entities/index.js';
 export { type CapabilityCounts, type GatewayDetails, type GatewayFilter } from './gateway-queries.js';
-export { PlainCredentials } from './gateway-secrets.js';
+export { PlainCredentials, RecordSecrets } from './gateway-secrets.js';
 export {
   CONNECTION_MEMBERS,
   type GatewayConnection,

@@ -14,10 +14,11 @@ function setUp(options: { max?: number } = {}) {
   const clock = { now: 0 };
   const gates: Deferred<void>[] = [];
   let gated = false;
-  const cache = new LookupCache<Row>({
+  const cache = new LookupCache<Row, ToolLookup>({
+    missing: { kind: 'missing' },
     ...options,
     now: () => clock.now,
-    gatewayIdOf: (row) => row.gateway,
+    gatewayIdOf: (row) => (row.gateway === 'any' ? undefined : row.gateway),
     build: (row) => ({ kind: 'disabled', what: 'tool', name: row.text }),
     load: async (name) => {
       loads.push(name);
@@ -91,6 +92,15 @@ describe('LookupCache (SPEC G-8)', () => {
     expect(loads).toEqual(['a', 'b', 'x', 'a', 'x']);
   });
 
+  it('what any gateway can change is dropped by every invalidation', async () => {
+    const { rows, loads, cache } = setUp();
+    rows.set('a', { gateway: 'any', text: 'one' });
+    await cache.get('a');
+    cache.invalidateGateway('g2');
+    await cache.get('a');
+    expect(loads).toEqual(['a', 'a']);
+  });
+
   it('does not remember what was read before an invalidation, and reads it again', async () => {
     const { rows, cache, gate, open } = setUp();
     rows.set('a', { gateway: 'g1', text: 'old' });
@@ -106,7 +116,8 @@ describe('LookupCache (SPEC G-8)', () => {
 
   it('a failed load is reported and not remembered', async () => {
     let fail = true;
-    const cache = new LookupCache<Row>({
+    const cache = new LookupCache<Row, ToolLookup>({
+      missing: { kind: 'missing' },
       gatewayIdOf: (row) => row.gateway,
       build: () => ({ kind: 'missing' }),
       load: async () => {

@@ -51,6 +51,14 @@ export function isPublicName(text: string): boolean {
   return text.length <= MAX_PUBLIC_NAME && /^[A-Za-z0-9_-]+$/.test(text);
 }
 
+/** Longest URI that is looked up: beyond what is ever stored, with room for what a template stands for. */
+const MAX_URI = 4_096;
+
+/** Whether it could be a URI of a resource: short enough, and text that Postgres can compare. */
+export function isPublicUri(text: string): boolean {
+  return text !== '' && text.length <= MAX_URI && !text.includes('\0') && !/\p{Surrogate}/u.test(text);
+}
+
 /** The public URI (or template): the first registered keeps its own, a later gateway's gets the alias of SPEC G-4. */
 export function publicUriFor(
   gateway: { readonly id: string; readonly slug: string },

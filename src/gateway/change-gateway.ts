@@ -7,6 +7,7 @@ import {
   type GatewaySpec,
 } from '../catalogue/index.js';
 import { type GatewayPatch } from './gateway.schemas.js';
+import { readable } from './readable.js';
 import { refuseTakenName, type StoredGateway } from './register-gateway.js';
 import { type ServerReader } from './server-reader.js';
 
@@ -38,8 +39,15 @@ export class ChangeGateway {
 
   /** What the patch says and the record does not say already. */
   private differences(record: GatewayRecord, patch: GatewayPatch): Partial<GatewaySpec> {
-    const { transportChoice, ...plain } = record;
-    const current: Record<string, unknown> = { ...plain, transport: transportChoice, ...this.knownSecrets(record) };
+    const { transportChoice: transport, ...plain } = record;
+    const secrets = this.catalogue.secretsOf(record);
+    const current: Record<string, unknown> = {
+      ...{ ...plain, transport },
+      // What cannot be read any more differs from everything, so that it can be replaced.
+      url: readable(() => secrets.url),
+      auth: readable(() => secrets.auth),
+      tls: readable(() => secrets.tls),
+    };
     return Object.fromEntries(
       Object.entries(patch).filter(
         ([member, value]) => value !== undefined && !isDeepStrictEqual(current[member], value),
@@ -47,24 +55,13 @@ export class ChangeGateway {
     );
   }
 
-  /** Secrets that cannot be read any more differ from everything, so that they can be replaced. */
-  private knownSecrets(record: GatewayRecord): Partial<Pick<GatewaySpec, 'auth' | 'tls'>> {
-    try {
-      return this.catalogue.secretsOf(record);
-    } catch {
-      return {};
-    }
-  }
-
   private connectionOf(record: GatewayRecord, change: Partial<GatewaySpec>): GatewayConnection {
-    const { url = record.url, transport = record.transportChoice, auth, tls } = change;
-    if (auth !== undefined && tls !== undefined) return { url, transport, auth, tls };
-    return { url, transport, ...this.catalogue.secretsOf(record), ...definedOf({ auth, tls }) };
+    const stored = this.catalogue.secretsOf(record);
+    return {
+      url: change.url ?? stored.url,
+      transport: change.transport ?? record.transportChoice,
+      auth: change.auth ?? stored.auth,
+      tls: change.tls === undefined ? stored.tls : change.tls,
+    };
   }
-}
-
-function definedOf<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

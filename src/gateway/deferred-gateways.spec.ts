@@ -55,6 +55,51 @@ describe('DeferredGateways (SPEC G-2)', () => {
     expect(gateways.has('a')).toBe(false);
   });
 
+  it('runs a few tries at once; the others wait their turn, in order, and a cancelled one loses it', async () => {
+    const gates = new Map<string, (done: boolean) => void>();
+    const started: string[] = [];
+    const gateways = new DeferredGateways({
+      maxParallel: 2,
+      onError,
+      attempt: (id) => {
+        started.push(id);
+        return new Promise((resolve) => gates.set(id, resolve));
+      },
+    });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) gateways.add(id);
+    gateways.cancel('c');
+    await settle();
+    expect(started).toEqual(['a', 'b']);
+    gates.get('b')?.(true);
+    await settle();
+    expect(started).toEqual(['a', 'b', 'd']);
+    gates.get('a')?.(false); // a pause takes no place
+    await settle();
+    expect(started).toEqual(['a', 'b', 'd', 'e']);
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(started).toHaveLength(4); // due again, and no place
+    gates.get('d')?.(true);
+    await settle();
+    expect(started).toEqual(['a', 'b', 'd', 'e', 'a']);
+    const stopping = gateways.stop();
+    for (const open of gates.values()) open(false);
+    await stopping;
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('stop waits for the try of a cancelled gateway too', async () => {
+    const gate = deferred<boolean>();
+    const gateways = new DeferredGateways({ attempt: () => gate.promise, onError });
+    gateways.add('a');
+    gateways.cancel('a');
+    let stopped = false;
+    const stopping = gateways.stop().then(() => (stopped = true));
+    await settle();
+    expect(stopped).toBe(false);
+    gate.resolve(false);
+    await stopping;
+  });
+
   it('reports a try that threw and goes on', async () => {
     let tries = 0;
     const gateways = new DeferredGateways({

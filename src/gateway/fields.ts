@@ -41,6 +41,8 @@ const url = text(2048)
   });
 
 function urlProblem(value: string): string | undefined {
+  // URL parsers drop line breaks and tabs silently; then what is stored is not what is called.
+  if (/[\p{Cc}\s]/u.test(value)) return 'must not hold spaces or control characters';
   if (!URL.canParse(value)) return 'must be a URL, such as https://example.org/mcp';
   const { protocol, username, password } = new URL(value);
   if (protocol !== 'http:' && protocol !== 'https:') return 'must begin with http:// or https://';

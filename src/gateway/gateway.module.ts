@@ -10,6 +10,7 @@ import { CapabilitiesController } from './capabilities.controller.js';
 import { ChangeGateway } from './change-gateway.js';
 import { DeferredGateways } from './deferred-gateways.js';
 import { deferredFor } from './deferred.provider.js';
+import { GatewayHealth } from './gateway-health.js';
 import { GatewaysController } from './gateways.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
@@ -43,8 +44,18 @@ import { UpstreamAccess } from './upstream-access.js';
       inject: [CatalogueService, ServerReader],
       useFactory: (...parts: ConstructorParameters<typeof ChangeGateway>) => new ChangeGateway(...parts),
     },
+    {
+      provide: GatewayHealth,
+      inject: [CatalogueService, SessionPoolService, SETTINGS],
+      useFactory: (catalogue: CatalogueService, sessions: SessionPoolService, settings: Settings) =>
+        new GatewayHealth(catalogue, sessions, {
+          timeoutMs: settings.HEALTH_CHECK_TIMEOUT,
+          explicitRpc: settings.MCP_SESSION_POOL_EXPLICIT_HEALTH_RPC,
+        }),
+    },
     Background,
   ],
+  exports: [GatewayHealth],
 })
 export class GatewayModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(

@@ -8,7 +8,8 @@ import {
   TRANSPORT_CHOICES,
   type ValidationError,
 } from '../catalogue/index.js';
-import { maskAuth, maskQuery, maskTls } from './masking.js';
+import { MASK, maskAuth, maskQuery, maskTls } from './masking.js';
+import { readable } from './readable.js';
 
 const json = z.record(z.string(), z.unknown());
 
@@ -66,7 +67,7 @@ export function gatewayView(
 ): GatewayView {
   const { id, slug, name, description, tags, enabled, sessionPolicy, passthroughHeaders } = record;
   return {
-    ...{ id, slug, name, url: maskQuery(record.url), transport: record.transportChoice },
+    ...{ id, slug, name, transport: record.transportChoice },
     ...{ resolvedTransport: record.transport, description, tags, enabled, sessionPolicy },
     ...maskedSecrets(catalogue, record),
     passthroughHeaders,
@@ -97,14 +98,17 @@ function serverView(record: GatewayRecord) {
 }
 
 /** A lost key must not hide the gateway: it has to be seen to be mended. */
-function maskedSecrets(catalogue: CatalogueService, record: GatewayRecord): Pick<GatewayView, 'auth' | 'tls'> {
-  try {
-    const { auth, tls } = catalogue.secretsOf(record);
-    return { auth: { ...maskAuth(auth) }, tls: tls && { ...maskTls(tls) } };
-  } catch {
-    return { auth: { type: 'unreadable' }, tls: record.tlsSealed === null ? null : { type: 'unreadable' } };
-  }
+function maskedSecrets(catalogue: CatalogueService, record: GatewayRecord): Pick<GatewayView, 'url' | 'auth' | 'tls'> {
+  const secrets = catalogue.secretsOf(record);
+  const tls = readable(() => maskTls(secrets.tls));
+  return {
+    url: readable(() => maskQuery(secrets.url)) ?? `${record.url}?${MASK}`,
+    auth: { ...(readable(() => maskAuth(secrets.auth)) ?? UNREADABLE) },
+    tls: tls === undefined ? UNREADABLE : tls && { ...tls },
+  };
 }
+
+const UNREADABLE = { type: 'unreadable' };
 
 function parsed(text: string | null): Record<string, unknown> | null {
   return text === null ? null : (JSON.parse(text) as Record<string, unknown>);

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import { type Request as ExpressRequest, type Response as ExpressResponse } from 'express';
 import { AuthError, challenge } from '../auth/auth.errors.js';
 import { type CodedError } from '../common/errors.js';
+import { problemOf } from '../common/problem.js';
 import { codedErrorOf } from './coded-error-of.js';
 import { stackOf } from './stack-of.js';
 
@@ -24,7 +24,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.ceil(retryAfterMs / 1000));
     if (error instanceof AuthError) response.setHeader('WWW-Authenticate', challenge(error));
     const { http: status } = error.row;
-    const body = problemOf(error, request, requestId);
+    const body = problemOf(error, request.path, requestId);
     response.status(status).type('application/problem+json').send(JSON.stringify(body));
   }
 
@@ -32,22 +32,6 @@ export class ProblemFilter implements ExceptionFilter {
     if (error.code !== 'INTERNAL') return this.logger.debug(`${error.code} (request ${requestId}): ${error.message}`);
     this.logger.error(`unforeseen error (request ${requestId})`, stackOf(thrown));
   }
-}
-
-function problemOf(error: CodedError, request: ExpressRequest, requestId: string): Record<string, unknown> {
-  const { http: status } = error.row;
-  return {
-    // What the caller may add comes first, so that no detail can hide a member of the document.
-    ...error.data,
-    type: 'about:blank',
-    title: STATUS_CODES[status] ?? 'Client Closed Request',
-    status,
-    code: error.code,
-    detail: error.message,
-    // Without the query: it may hold what nobody should read in a log.
-    instance: request.path,
-    requestId,
-  };
 }
 
 /** The edge sets it on every answer; without the edge (in a test of this room) it is made here. */

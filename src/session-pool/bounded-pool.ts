@@ -1,16 +1,19 @@
 import { type BoundedPoolOptions, type EndReason, type Keyed, type KeyNumbers } from './bounded-pool.types.js';
-import { type Lease, type PoolCounters, type Verdict } from './bounded-pool.types.js';
+import { type Lease, type LongLease, type PoolCounters, type Verdict } from './bounded-pool.types.js';
 import { Bucket, type Entry, type Waiter } from './bucket.js';
+import { Capacity, type Shortage } from './capacity.js';
 import { PoolError, type PoolNumbers } from './pool.errors.js';
+import { keyNumbersOf, longLeasesOf, numbersOf } from './pool-view.js';
 
 /**
- * Lends resources by key, at most `maxPerKey` of one key, `maxTotal` in all, of at most `maxKeys` keys.
+ * Lends resources by key, at most `maxPerKey` of one key, `maxPerGroup` of one group, `maxTotal` in all, of at most
+ * `maxKeys` keys.
  *
  *   a resource:  opening -> leased <-> idle -> closing -> gone        (leased -> closing on a bad verdict)
  *
  * Invariants: a slot is counted before the first await and freed when the end has settled, so the caps hold exactly;
  * a released resource goes to the longest waiter of its key at once; the newest idle one is lent first; to make room the
- * least recently used idle one of any key ends; whoever waits is served, failed by an opening of its key, or gives up.
+ * least recently used idle one ends; whoever waits is served, failed by an opening of its key, or gives up.
  */
 export class BoundedPool<K extends Keyed, T> {
   readonly counters: PoolCounters = {
@@ -21,35 +24,37 @@ export class BoundedPool<K extends Keyed, T> {
     ended: { discarded: 0, expired: 0, 'made-room': 0, evicted: 0, closed: 0 },
   };
   private readonly buckets = new Map<string, Bucket<K, T>>();
-  private readonly waiting = new Set<Bucket<K, T>>(); // exactly those with waiters
+  private readonly waiting = new Set<Bucket<K, T>>(); // exactly those with waiters; served in turn
+  private readonly idle = new Set<Entry<K, T>>(); // the one unused longest first
+  private readonly capacity: Capacity;
   private readonly now: () => number;
-  private total = 0;
   private makingRoom = 0;
-  private arrivals = 0;
   private closing: Promise<void> | undefined;
   private emptied: () => void = () => undefined;
 
   constructor(private readonly options: BoundedPoolOptions<K, T>) {
     this.now = options.now ?? (() => performance.now());
+    this.capacity = new Capacity(options);
   }
 
   /** An idle resource of the key, now, or `undefined`. The way of a warm call: no promise, no timer. */
-  tryAcquire(key: K): Lease<T> | undefined {
+  tryAcquire(key: K, borrower = ''): Lease<T> | undefined {
     const bucket = this.closing ? undefined : this.buckets.get(key.id);
     if (!bucket || bucket.waiters.length > 0) return undefined; // nobody overtakes
     const entry = this.takeUsable(bucket);
-    return entry && this.lend(entry);
+    return entry && this.lend(entry, borrower);
   }
 
   /**
    * A resource of the key: an idle one, a new one, or the next that comes free.
    *
+   * @param borrower who is named when the lease is held for long
    * @throws PoolError POOL_CLOSED; POOL_EXHAUSTED when `signal` aborts first; what `create` threw for this key
    */
-  async acquire(key: K, signal: AbortSignal): Promise<Lease<T>> {
+  async acquire(key: K, signal: AbortSignal, borrower = ''): Promise<Lease<T>> {
     if (this.closing) throw PoolError.closed(this.numbers);
     if (signal.aborted) throw PoolError.exhausted(this.numbers, this.options, 0, signal.reason);
-    return this.tryAcquire(key) ?? this.wait(this.bucketOf(key), signal);
+    return this.tryAcquire(key, borrower) ?? this.wait(this.bucketOf(key), signal, borrower);
   }
 
   /** Ends expired idle resources, and all of keys unused for `idleMs`; returns how many ended, and how many keys. */
@@ -59,7 +64,8 @@ export class BoundedPool<K extends Keyed, T> {
     for (const bucket of [...this.buckets.values()]) {
       const unused = bucket.isIdle && now - bucket.lastUsed >= idleMs;
       if (unused) reaped.keys += 1;
-      for (const entry of bucket.takeIdle((idle) => unused || idle.expiresAt <= now)) {
+      for (const entry of bucket.idleEntries()) {
+        if (!unused && entry.expiresAt > now) continue;
         reaped.sessions += 1;
         void this.end(entry, 'expired');
       }
@@ -72,7 +78,7 @@ export class BoundedPool<K extends Keyed, T> {
     for (const bucket of [...this.buckets.values()]) {
       if (!matches(bucket.key)) continue;
       bucket.generation += 1;
-      for (const entry of bucket.takeIdle(() => true)) void this.end(entry, 'evicted');
+      for (const entry of bucket.idleEntries()) void this.end(entry, 'evicted');
     }
   }
 
@@ -86,29 +92,25 @@ export class BoundedPool<K extends Keyed, T> {
   }
 
   get numbers(): PoolNumbers {
-    const sum = { total: this.total, idle: 0, leased: 0, opening: 0, closing: 0, waiting: 0, keys: this.buckets.size };
-    for (const bucket of this.buckets.values()) {
-      sum.idle += bucket.idleCount;
-      sum.leased += bucket.leased;
-      sum.opening += bucket.opening;
-      sum.closing += bucket.closing;
-      sum.waiting += bucket.waiters.length;
-    }
-    return sum;
+    return numbersOf(this.buckets, this.capacity.total);
   }
 
-  *perKey(): Iterable<KeyNumbers<K>> {
-    for (const { key, idleCount: idle, leased, waiters } of this.buckets.values()) {
-      yield { key, idle, leased, waiting: waiters.length, max: this.options.maxPerKey };
-    }
+  perKey(): Iterable<KeyNumbers<K>> {
+    return keyNumbersOf(this.buckets, this.options.maxPerKey);
   }
 
-  private wait(bucket: Bucket<K, T>, signal: AbortSignal): Promise<Lease<T>> {
+  /** Leases held for longer than `ms`, each told once. */
+  longLeases(ms: number): Iterable<LongLease<K>> {
+    return longLeasesOf(this.buckets, ms, this.now());
+  }
+
+  private wait(bucket: Bucket<K, T>, signal: AbortSignal, borrower: string): Promise<Lease<T>> {
     return new Promise((resolve, reject) => {
       const since = this.now();
       const forget = (): void => signal.removeEventListener('abort', giveUp);
       const waiter: Waiter<T> = {
-        order: (this.arrivals += 1),
+        borrower,
+        since,
         give: (lease) => (forget(), resolve(lease)),
         fail: (error) => (forget(), reject(error)),
       };
@@ -120,69 +122,53 @@ export class BoundedPool<K extends Keyed, T> {
       signal.addEventListener('abort', giveUp, { once: true });
       bucket.waiters.push(waiter);
       this.waiting.add(bucket);
-      this.pump();
+      this.openFor(bucket);
     });
   }
 
   private bucketOf(key: K): Bucket<K, T> {
     let bucket = this.buckets.get(key.id);
     if (!bucket) this.buckets.set(key.id, (bucket = new Bucket<K, T>(key, this.now())));
+    bucket.key = key;
     return bucket;
   }
 
-  /** Serves whoever can be served, the longest waiter first. Costs nothing while nobody waits. */
+  /** A slot or an idle resource may have come free: each key that waits gets its turn. Nothing to do, nothing spent. */
   private pump(): void {
-    if (this.waiting.size === 0) return;
-    const inOrder = [...this.waiting].sort((a, b) => (a.waiters[0]?.order ?? 0) - (b.waiters[0]?.order ?? 0));
-    for (const bucket of inOrder) {
-      this.serve(bucket);
-      while (bucket.unserved > 0 && bucket.size < this.options.maxPerKey && this.hasSlot(bucket))
-        void this.open(bucket);
+    for (const bucket of [...this.waiting]) {
+      if (this.openFor(bucket) === 'total') return; // nobody else can open either
     }
   }
 
-  /** Lends what is available to those who wait for it, in their order. */
-  private serve(bucket: Bucket<K, T>): void {
-    while (bucket.waiters.length > 0) {
-      const entry = this.takeUsable(bucket);
-      if (!entry) return;
-      const waiter = bucket.waiters.shift();
-      this.tidy(bucket);
-      waiter?.give(this.lend(entry));
+  /** Opens as many as the waiters of the bucket want and the caps allow; else room is being made. */
+  private openFor(bucket: Bucket<K, T>): Shortage | undefined {
+    while (bucket.unserved > 0 && bucket.size < this.options.maxPerKey) {
+      const shortage = this.capacity.shortage(bucket.key.group, bucket.size === 0);
+      if (shortage) {
+        this.makeRoom(shortage, bucket.key.group);
+        return shortage;
+      }
+      void this.open(bucket);
     }
+    return undefined;
   }
 
-  /** Whether a resource may be opened for the bucket now. If a cap forbids it, room is being made. */
-  private hasSlot(bucket: Bucket<K, T>): boolean {
-    const { maxTotal, maxKeys } = this.options;
-    const keysFull = maxKeys > 0 && bucket.size === 0 && this.occupiedKeys() >= maxKeys;
-    if (this.total < maxTotal && !keysFull) return true;
-    this.makeRoom(keysFull);
-    return false;
-  }
-
-  private occupiedKeys(): number {
-    let keys = 0;
-    for (const bucket of this.buckets.values()) if (bucket.size > 0) keys += 1;
-    return keys;
-  }
-
-  /** Ends the least recently used idle resource; for a place among the keys, all of the least recently used idle key. */
-  private makeRoom(wholeKey: boolean): void {
-    let wanted = 0;
-    for (const bucket of this.waiting) wanted += Math.max(0, bucket.unserved);
-    if (this.makingRoom >= wanted) return; // enough ends are on their way
-    let oldest: Bucket<K, T> | undefined;
-    for (const bucket of this.buckets.values()) {
-      if (wholeKey ? !bucket.isIdle || bucket.idleCount === 0 : bucket.idleCount === 0) continue;
-      if (!oldest || bucket.oldestIdle < oldest.oldestIdle) oldest = bucket;
+  /** Ends the least recently used idle resource that helps; for a place among the keys, all those of one idle key. */
+  private makeRoom(shortage: Shortage, group: string): void {
+    if (this.makingRoom > 0) return; // one at a time: when it has ended, everybody is looked at again
+    for (const entry of this.idle) {
+      const { bucket } = entry;
+      if (shortage === 'group' && bucket.key.group !== group) continue;
+      if (shortage === 'keys' && bucket.idleCount < bucket.size) continue;
+      const victims = shortage === 'keys' ? bucket.idleEntries() : [entry];
+      for (const victim of victims) void this.end(victim, 'made-room');
+      return;
     }
-    for (const entry of oldest?.takeIdle(() => true, wholeKey ? Infinity : 1) ?? []) void this.end(entry, 'made-room');
   }
 
   private async open(bucket: Bucket<K, T>): Promise<void> {
     // Counted before the first await: two callers can never share the last slot.
-    this.total += 1;
+    this.capacity.take(bucket.key.group, bucket.size === 0);
     bucket.opening += 1;
     const { generation } = bucket;
     try {
@@ -192,7 +178,7 @@ export class BoundedPool<K extends Keyed, T> {
       this.offer(bucket.admit(resource, generation, this.now(), this.lifetime()));
     } catch (error) {
       bucket.opening -= 1;
-      this.total -= 1;
+      this.capacity.giveBack(bucket.key.group, bucket.size === 0);
       this.counters.openFailures += 1;
       const waiter = bucket.waiters.shift();
       this.tidy(bucket);
@@ -201,17 +187,39 @@ export class BoundedPool<K extends Keyed, T> {
     }
   }
 
-  /** A resource that was opened or given back: to the longest waiter of its key, else idle; or it ends. */
+  /** A resource that was opened or given back: to the longest waiters of its key, else idle; or it ends. */
   private offer(entry: Entry<K, T>): void {
     const { bucket } = entry;
     const why = this.reasonToEnd(entry);
     if (why) {
       bucket.remove(entry);
       if (entry.leases === 0) void this.end(entry, why);
-    } else {
-      bucket.makeAvailable(entry);
-      this.serve(bucket);
-      if (entry.leases === 0) this.pump(); // somebody of another key may wait for room
+      return;
+    }
+    // Only one that has served: else two keys that starve would end what is opened for each other, for ever.
+    if (entry.leases === 0 && entry.uses > 0 && this.somebodyStarves(bucket)) return void this.end(entry, 'made-room');
+    bucket.makeAvailable(entry);
+    if (entry.leases === 0) this.idle.add(entry);
+    this.serve(bucket);
+    if (entry.leases === 0) this.pump(); // somebody of another key may wait for room
+  }
+
+  /** Whether the pool is full and somebody of another key has waited too long: then a busy key gives a slot up. */
+  private somebodyStarves(bucket: Bucket<K, T>): boolean {
+    if (bucket.waiters.length === 0 || this.capacity.total < this.options.maxTotal) return false;
+    const [first] = this.waiting; // it was served longest ago
+    const since = first === bucket ? undefined : first?.waiters[0]?.since;
+    return since !== undefined && this.now() - since >= this.options.starvingMs;
+  }
+
+  /** Lends what is available to those who wait for it, in their order. */
+  private serve(bucket: Bucket<K, T>): void {
+    while (bucket.waiters.length > 0) {
+      const entry = this.takeUsable(bucket);
+      if (!entry) return;
+      const waiter = bucket.waiters.shift() as Waiter<T>;
+      this.tidy(bucket);
+      waiter.give(this.lend(entry, waiter.borrower));
     }
   }
 
@@ -222,11 +230,14 @@ export class BoundedPool<K extends Keyed, T> {
     return entry.expiresAt <= this.now() ? 'expired' : undefined;
   }
 
-  private lend(entry: Entry<K, T>): Lease<T> {
+  private lend(entry: Entry<K, T>, borrower: string): Lease<T> {
+    const now = this.now();
     const fresh = entry.uses === 0;
     if (fresh) this.counters.misses += 1;
     else this.counters.hits += 1;
-    entry.bucket.lease(entry, this.now(), this.options.maxLeasesPerResource);
+    const idleMs = now - entry.lastUsed;
+    entry.bucket.lease(entry, now, this.options.maxLeasesPerResource, borrower);
+    this.idle.delete(entry);
     let returned = false;
     const release = (verdict: Verdict): void => {
       if (returned) throw new PoolError('INTERNAL', 'a lease was returned twice', this.numbers);
@@ -235,7 +246,7 @@ export class BoundedPool<K extends Keyed, T> {
       if (verdict === 'discard') entry.doomed = true;
       if (entry.state === 'live') this.offer(entry); // else it was ended under its holder's hands
     };
-    return { resource: entry.resource, fresh, release };
+    return { resource: entry.resource, fresh, idleMs, release };
   }
 
   /** The newest available resource that is fit for use; the others found on the way end. */
@@ -252,6 +263,7 @@ export class BoundedPool<K extends Keyed, T> {
   private async end(entry: Entry<K, T>, why: EndReason): Promise<void> {
     const { bucket } = entry;
     bucket.startClosing(entry);
+    this.idle.delete(entry);
     this.counters.ended[why] += 1;
     if (why === 'made-room') this.makingRoom += 1;
     try {
@@ -259,7 +271,7 @@ export class BoundedPool<K extends Keyed, T> {
     } finally {
       if (why === 'made-room') this.makingRoom -= 1;
       bucket.gone(entry);
-      this.total -= 1;
+      this.capacity.giveBack(bucket.key.group, bucket.size === 0);
       this.tidy(bucket);
       this.pump();
     }
@@ -271,11 +283,11 @@ export class BoundedPool<K extends Keyed, T> {
     await Promise.resolve();
     for (const bucket of [...this.buckets.values()]) {
       for (const waiter of bucket.waiters.splice(0)) waiter.fail(PoolError.closed(this.numbers));
-      for (const entry of bucket.takeIdle(() => true)) void this.end(entry, 'closed');
+      for (const entry of bucket.idleEntries()) void this.end(entry, 'closed');
       this.tidy(bucket);
     }
     const timer = setTimeout(() => this.endLeased(), graceMs);
-    if (this.total > 0) await empty;
+    if (this.capacity.total > 0) await empty;
     clearTimeout(timer);
   }
 
@@ -286,9 +298,11 @@ export class BoundedPool<K extends Keyed, T> {
   }
 
   private tidy(bucket: Bucket<K, T>): void {
-    if (bucket.waiters.length === 0) this.waiting.delete(bucket);
-    if (bucket.size === 0 && bucket.waiters.length === 0) this.buckets.delete(bucket.key.id);
-    if (this.total === 0) this.emptied();
+    this.waiting.delete(bucket);
+    if (bucket.waiters.length > 0)
+      this.waiting.add(bucket); // behind the others: keys are served in turn
+    else if (bucket.size === 0) this.buckets.delete(bucket.key.id);
+    if (this.capacity.total === 0) this.emptied();
   }
 
   private lifetime(): number {

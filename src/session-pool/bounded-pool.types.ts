@@ -7,12 +7,16 @@ export type EndReason = 'discarded' | 'expired' | 'made-room' | 'evicted' | 'clo
 export interface Keyed {
   /** Equal for equal keys. */
   readonly id: string;
+  /** Keys of one group share a cap (SPEC P-7: the gateway). */
+  readonly group: string;
 }
 
 export interface Lease<T> {
   readonly resource: T;
   /** Whether it was opened for this very lease (a miss). */
   readonly fresh: boolean;
+  /** How long nobody had used it before this lease, in milliseconds. */
+  readonly idleMs: number;
   /** Exactly once; a second call throws (SPEC P-8). */
   release(verdict: Verdict): void;
 }
@@ -22,6 +26,8 @@ export interface PoolCaps {
   readonly maxPerKey: number;
   /** Resources of all keys; at least 1. */
   readonly maxTotal: number;
+  /** Resources of one group; at least 1. */
+  readonly maxPerGroup: number;
   /** Keys that hold resources; 0 = no limit. */
   readonly maxKeys: number;
   /** Leases that one resource bears at once; at least 1. */
@@ -29,6 +35,8 @@ export interface PoolCaps {
 }
 
 export interface BoundedPoolOptions<K extends Keyed, T> extends PoolCaps {
+  /** Who has waited that long for a slot is served before waiters of other keys whose resource comes free. */
+  readonly starvingMs: number;
   /** Life of a resource from its creation, spread by ±2.5 % so that those born together do not end together. */
   readonly ttlMs: number;
   /** Opens a resource. Owned by the pool: it goes on when the one who asked has given up. */
@@ -56,4 +64,11 @@ export interface KeyNumbers<K> {
   readonly leased: number;
   readonly waiting: number;
   readonly max: number;
+}
+
+/** A lease that has not come back. */
+export interface LongLease<K> {
+  readonly key: K;
+  readonly borrower: string;
+  readonly heldMs: number;
 }

@@ -10,13 +10,17 @@ export interface Entry<K extends Keyed, T> {
   lastUsed: number;
   leases: number;
   uses: number;
+  /** Who has it, for the warning about leases held too long; `told` once it was given. */
+  borrower: string;
+  told: boolean;
   /** Given back with the verdict `discard`: ends when its last lease does. */
   doomed: boolean;
 }
 
 export interface Waiter<T> {
-  /** Position in the order of arrival over all keys. */
-  readonly order: number;
+  readonly borrower: string;
+  /** Since when, on the pool's clock. */
+  readonly since: number;
   give(lease: Lease<T>): void;
   fail(error: Error): void;
 }
@@ -35,8 +39,9 @@ export class Bucket<K extends Keyed, T> {
   /** Can be lent, the newest last. */
   private readonly available: Entry<K, T>[] = [];
 
+  /** @param key the newest of equal keys: what is opened next is opened by it (a key carries its target). */
   constructor(
-    readonly key: K,
+    public key: K,
     now: number,
   ) {
     this.lastUsed = now;
@@ -55,13 +60,6 @@ export class Bucket<K extends Keyed, T> {
     return this.leased === 0 && this.opening === 0 && this.waiters.length === 0;
   }
 
-  /** When the idle resource that was unused longest was last used; Infinity if none is idle. */
-  get oldestIdle(): number {
-    let oldest = Infinity;
-    for (const entry of this.available) if (entry.leases === 0) oldest = Math.min(oldest, entry.lastUsed);
-    return oldest;
-  }
-
   /** Waiters for whom nothing is being opened yet. */
   get unserved(): number {
     return this.waiters.length - this.opening;
@@ -77,6 +75,8 @@ export class Bucket<K extends Keyed, T> {
       lastUsed: now,
       leases: 0,
       uses: 0,
+      borrower: '',
+      told: false,
       doomed: false,
     };
     this.entries.add(entry);
@@ -96,18 +96,16 @@ export class Bucket<K extends Keyed, T> {
     if (at >= 0) this.available.splice(at, 1);
   }
 
-  /** Takes matching idle entries out, the one unused longest first. */
-  takeIdle(matches: (entry: Entry<K, T>) => boolean, limit = Infinity): Entry<K, T>[] {
-    const idle = this.available.filter((entry) => entry.leases === 0 && matches(entry));
-    const taken = idle.sort((a, b) => a.lastUsed - b.lastUsed).slice(0, limit);
-    for (const entry of taken) this.remove(entry);
-    return taken;
+  idleEntries(): Entry<K, T>[] {
+    return this.available.filter((entry) => entry.leases === 0);
   }
 
-  lease(entry: Entry<K, T>, now: number, maxLeases: number): void {
+  lease(entry: Entry<K, T>, now: number, maxLeases: number, borrower: string): void {
     if (entry.leases === 0) this.leased += 1;
     entry.leases += 1;
     entry.uses += 1;
+    entry.borrower = borrower;
+    entry.told = false;
     entry.lastUsed = this.lastUsed = now;
     if (entry.leases >= maxLeases) this.remove(entry);
     else this.makeAvailable(entry);

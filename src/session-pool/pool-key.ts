@@ -1,5 +1,6 @@
-import { type Caller } from '../common/principal.js';
+import { ANONYMOUS, type Caller, sha256Hex } from '../common/principal.js';
 import { type Target, type Transport } from '../upstream/upstream.port.js';
+import { type Keyed } from './bounded-pool.types.js';
 
 /** SPEC P-1, in this order: user identity, URL, identity hash, transport, gateway id. */
 export type PoolKeyParts = readonly [
@@ -10,15 +11,23 @@ export type PoolKeyParts = readonly [
   gatewayId: string,
 ];
 
+type Identity = Pick<Caller, 'userIdentity' | 'identityHash'>;
+
+/** The one service identity of the policy `shared` (SPEC P-15). */
+const SHARED: Identity = { userIdentity: ANONYMOUS, identityHash: sha256Hex('_shared') };
+const HEALTH_USER = sha256Hex('_system_health_check');
+
 /** Who may share an upstream session. Equality is by value, through `id`; the pool's entry remembers its key. */
-export class PoolKey {
+export class PoolKey implements Keyed {
   /** The parts are joined by a character that none of them can hold. */
   readonly id: string;
 
-  constructor(
+  private constructor(
     readonly parts: PoolKeyParts,
     /** Where a session of this key is opened; not part of the equality. */
     readonly target: Target,
+    /** Belongs to one downstream session; then the identity hash is the SHA-256 of that session's id. */
+    readonly bound: boolean,
   ) {
     this.id = parts.join('\n');
   }
@@ -27,8 +36,31 @@ export class PoolKey {
     return this.parts[4];
   }
 
-  static for(caller: Pick<Caller, 'userIdentity' | 'identityHash'>, target: Target): PoolKey {
-    const { url, transport, gatewayId } = target;
-    return new PoolKey([caller.userIdentity, url, caller.identityHash, transport, gatewayId], target);
+  /** Keys of one gateway share a cap (SPEC P-7). */
+  get group(): string {
+    return this.gatewayId;
   }
+
+  /** Lent to one call after the other of the same identity (P-6). */
+  static pooled(identity: Identity, target: Target): PoolKey {
+    return new PoolKey(partsOf(identity, target), target, false);
+  }
+
+  /** Of one downstream session, for as long as that lives (P-4). @param sessionHash SHA-256 of its id */
+  static bound(userIdentity: string, sessionHash: string, target: Target): PoolKey {
+    return new PoolKey(partsOf({ userIdentity, identityHash: sessionHash }, target), target, true);
+  }
+
+  static shared(target: Target): PoolKey {
+    return PoolKey.pooled(SHARED, target);
+  }
+
+  /** The identity of the health check, never a user's (G-7). */
+  static health(target: Target): PoolKey {
+    return PoolKey.pooled({ userIdentity: HEALTH_USER, identityHash: HEALTH_USER }, target);
+  }
+}
+
+function partsOf({ userIdentity, identityHash }: Identity, target: Target): PoolKeyParts {
+  return [userIdentity, target.url, identityHash, target.transport, target.gatewayId];
 }

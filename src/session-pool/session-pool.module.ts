@@ -1,41 +1,45 @@
 import { Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
+import { type Log, LOG } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
+import { RedisService } from '../redis/redis.service.js';
 import { UpstreamConnector } from '../upstream/upstream.connector.js';
 import { UpstreamModule } from '../upstream/upstream.module.js';
-import { SessionPoolService } from './session-pool.service.js';
+import { exposePoolMetrics } from './expose-metrics.js';
+import { SessionMappings } from './session-mappings.js';
+import { type SessionPoolOptions, SessionPoolService } from './session-pool.service.js';
 
 const MAX_REAP_INTERVAL_MS = 10_000;
-const MIN_REAP_INTERVAL_MS = 10;
+const MIN_REAP_INTERVAL_MS = 5;
 
 @Module({
   imports: [UpstreamModule],
   providers: [
     {
-      provide: SessionPoolService,
-      inject: [SETTINGS, UpstreamConnector, Metrics],
-      useFactory: (settings: Settings, connector: UpstreamConnector, metrics: Metrics) =>
-        new SessionPoolService(
+      provide: SessionMappings,
+      inject: [SETTINGS, RedisService, Metrics],
+      useFactory: (settings: Settings, redis: RedisService, { affinity }: Metrics) =>
+        new SessionMappings(
           {
-            enabled: settings.MCP_SESSION_POOL_ENABLED,
-            maxPerKey: settings.MCP_SESSION_POOL_MAX_PER_KEY,
-            maxTotal: settings.MCP_SESSION_POOL_MAX_TOTAL_SESSIONS,
-            maxKeys: settings.MCP_SESSION_POOL_MAX_TOTAL_KEYS,
-            maxLeasesPerResource: 1,
-            ttlMs: settings.MCP_SESSION_POOL_TTL,
-            acquireTimeoutMs: settings.MCP_SESSION_POOL_ACQUIRE_TIMEOUT,
-            createTimeoutMs: settings.MCP_SESSION_POOL_CREATE_TIMEOUT,
-            idleEvictionMs: settings.MCP_SESSION_POOL_TTL,
-            reapIntervalMs: Math.min(
-              MAX_REAP_INTERVAL_MS,
-              Math.max(MIN_REAP_INTERVAL_MS, settings.MCP_SESSION_POOL_TTL / 10),
-            ),
-            drainMs: settings.MCP_SESSION_POOL_CLEANUP_TIMEOUT,
+            enabled: settings.MCPGATEWAY_SESSION_AFFINITY_ENABLED,
+            ttlMs: settings.MCPGATEWAY_SESSION_AFFINITY_TTL,
+            keyPrefix: settings.REDIS_KEY_PREFIX,
           },
-          connector,
-          metrics,
+          redis,
+          affinity,
         ),
+    },
+    {
+      provide: SessionPoolService,
+      inject: [SETTINGS, UpstreamConnector, Metrics, LOG, SessionMappings],
+      useFactory: (
+        settings: Settings,
+        connector: UpstreamConnector,
+        metrics: Metrics,
+        log: Log,
+        mappings: SessionMappings,
+      ) => new SessionPoolService(optionsFrom(settings), connector, metrics, log, mappings),
     },
   ],
   exports: [SessionPoolService],
@@ -47,29 +51,41 @@ export class SessionPoolModule implements OnModuleInit, OnModuleDestroy {
   ) {}
 
   onModuleInit(): void {
-    const { pool, metrics } = this;
-    const counter = (name: string, help: string, read: (all: ReturnType<SessionPoolService['getMetrics']>) => number) =>
-      metrics.observeCounter(`mcpgateway_pool_${name}_total`, help, () => read(pool.getMetrics()));
-    counter('hits', 'Calls on an upstream session that was there', (all) => all.hits);
-    counter('misses', 'Calls for which an upstream session was opened', (all) => all.misses);
-    counter('evictions', 'Upstream sessions ended before their time', (all) => all.evictions);
-    counter('sessions_created', 'Upstream sessions opened by the pool', (all) => all.created);
-    counter('sessions_terminated', 'Upstream sessions ended by the pool', (all) => all.terminated);
-    counter('sessions_reaped', 'Upstream sessions ended for their age or idleness', (all) => all.sessionsReaped);
-    metrics.observeGauge('mcpgateway_pool_sessions', 'Upstream sessions by state', ['state'], () => {
-      const { idle, leased, opening, closing } = pool.numbers;
-      return Object.entries({ idle, leased, opening, closing }).map(([state, value]) => ({ labels: { state }, value }));
-    });
-    metrics.observeGauge('mcpgateway_pool_waiting', 'Calls that wait for a session', [], () => [
-      { value: pool.numbers.waiting },
-    ]);
-    metrics.observeGauge('mcpgateway_pool_keys', 'Identities with upstream sessions', [], () => [
-      { value: pool.numbers.keys },
-    ]);
-    pool.start();
+    exposePoolMetrics(this.pool, this.metrics);
+    this.pool.start();
   }
 
   async onModuleDestroy(): Promise<void> {
     await this.pool.close();
   }
+}
+
+function optionsFrom(settings: Settings): SessionPoolOptions {
+  const shortest = Math.min(settings.MCP_SESSION_POOL_TTL, settings.MCP_SESSION_POOL_IDLE_EVICTION);
+  return {
+    enabled: settings.MCP_SESSION_POOL_ENABLED,
+    maxPerKey: settings.MCP_SESSION_POOL_MAX_PER_KEY,
+    maxTotal: settings.MCP_SESSION_POOL_MAX_TOTAL_SESSIONS,
+    maxPerGroup: settings.MCP_SESSION_POOL_MAX_PER_GATEWAY,
+    maxKeys: settings.MCP_SESSION_POOL_MAX_TOTAL_KEYS,
+    maxLeasesPerResource: settings.MCP_SESSION_POOL_MAX_LEASES_PER_SESSION,
+    ttlMs: settings.MCP_SESSION_POOL_TTL,
+    idleEvictionMs: settings.MCP_SESSION_POOL_IDLE_EVICTION,
+    acquireTimeoutMs: settings.MCP_SESSION_POOL_ACQUIRE_TIMEOUT,
+    createTimeoutMs: settings.MCP_SESSION_POOL_CREATE_TIMEOUT,
+    healthCheckIntervalMs: settings.MCP_SESSION_POOL_HEALTH_CHECK_INTERVAL,
+    healthCheckMethods: settings.MCP_SESSION_POOL_HEALTH_CHECK_METHODS,
+    healthCheckTimeoutMs: settings.MCP_SESSION_POOL_HEALTH_CHECK_TIMEOUT,
+    leaseWarningMs: settings.MCP_SESSION_POOL_LEASE_WARNING,
+    reapIntervalMs: Math.min(MAX_REAP_INTERVAL_MS, Math.max(MIN_REAP_INTERVAL_MS, shortest / 4)),
+    drainMs: settings.MCP_SESSION_POOL_CLEANUP_TIMEOUT,
+    circuit: {
+      threshold: settings.MCP_SESSION_POOL_CIRCUIT_BREAKER_THRESHOLD,
+      resetMs: settings.MCP_SESSION_POOL_CIRCUIT_BREAKER_RESET,
+    },
+    calls: {
+      maxInFlight: settings.MCP_SESSION_POOL_MAX_CALLS_PER_GATEWAY,
+      maxQueued: settings.MCP_SESSION_POOL_MAX_QUEUED_PER_GATEWAY,
+    },
+  };
 }

@@ -1,103 +1,172 @@
 import { withDeadline } from '../common/deadline.js';
+import { ANONYMOUS } from '../common/principal.js';
+import { type Log } from '../logging/logger.js';
 import { type Metrics } from '../metrics/metrics.js';
 import { UpstreamError } from '../upstream/upstream.errors.js';
 import { type Connector, type Target, type UpstreamSession } from '../upstream/upstream.port.js';
+import { BoundSessions, type BoundUse } from './bound-sessions.js';
 import { BoundedPool } from './bounded-pool.js';
 import { type Lease, type PoolCaps, type Verdict } from './bounded-pool.types.js';
+import { type CallGateOptions, CallGates } from './call-gate.js';
+import { type CircuitBreakerOptions } from './circuit-breaker.js';
+import { Circuits } from './circuits.js';
+import { HealthChain, type HealthMethod } from './health-chain.js';
 import { PoolError, type PoolNumbers } from './pool.errors.js';
 import { type PoolKey } from './pool-key.js';
+import { poolMetrics, type PoolMetrics } from './pool-metrics.js';
+import { discards, mayRepeat, notSent, sessionLossOf } from './repair.js';
+import { type SessionMappings } from './session-mappings.js';
 
 export interface SessionPoolOptions extends PoolCaps {
   /** `false`: every call opens and closes a session of its own (SPEC P-13). */
   readonly enabled: boolean;
   readonly ttlMs: number;
+  readonly idleEvictionMs: number;
   readonly acquireTimeoutMs: number;
   readonly createTimeoutMs: number;
-  /** Pause between two looks for expired sessions. */
+  /** A session that was idle that long is looked at before it is used. */
+  readonly healthCheckIntervalMs: number;
+  readonly healthCheckMethods: readonly HealthMethod[];
+  readonly healthCheckTimeoutMs: number;
+  readonly leaseWarningMs: number;
+  /** Pause between two looks for what has expired. */
   readonly reapIntervalMs: number;
-  /** A key unused that long loses its sessions. */
-  readonly idleEvictionMs: number;
   /** How long `close()` waits for leased sessions. */
   readonly drainMs: number;
+  readonly circuit: CircuitBreakerOptions;
+  readonly calls: CallGateOptions;
+}
+
+/** One piece of work for one session. */
+export interface PoolUse {
+  readonly key: PoolKey;
+  /** Given with a bound key: whose session it is (SPEC P-4). */
+  readonly bound?: Omit<BoundUse, 'key'>;
+  /** Whether it may run twice without harm: reads, tools marked `readOnlyHint` or `idempotentHint` (SPEC P-9). */
+  readonly repeatable: boolean;
+  /** For the warning about leases held too long: what it is, and for whom. Never a secret. */
+  readonly borrower: string;
 }
 
 /** Why a session is opened outside of the pool. */
 export type UnpooledPurpose = 'registering' | 'refresh' | 'health' | 'call';
 
+type Work<R> = (session: UpstreamSession) => Promise<R>;
+
 /**
- * Upstream sessions, lent to one call after the other of the same identity (SPEC P-1, P-6, P-8).
- * Most callers need only `use`.
+ * Upstream sessions: pooled ones lent to one call after the other of an identity, bound ones that belong to a downstream
+ * session (SPEC §2). Everybody else needs only `use`.
  */
 export class SessionPoolService {
+  readonly circuits: Circuits;
+  readonly bound: BoundSessions;
+  readonly counters = {
+    healthCheckFailures: 0,
+    sessionsReaped: 0,
+    poolKeysEvicted: 0,
+    repeats: 0,
+    orphaned: 0,
+    anonymousIdentityCount: 0,
+  };
   private readonly pool: BoundedPool<PoolKey, UpstreamSession>;
+  private readonly gates: CallGates;
+  private readonly health: HealthChain;
   private readonly unpooled = new Set<UpstreamSession>();
+  /** Gateways that answered 405 to the standing stream: not asked again until they change (P-4). */
+  private readonly withoutStream = new Set<string>();
   private reaper: NodeJS.Timeout | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(
-    private readonly options: SessionPoolOptions,
+    readonly options: SessionPoolOptions,
     private readonly connector: Connector,
     private readonly metrics: Metrics,
+    private readonly log: Log,
+    readonly mappings: SessionMappings,
   ) {
+    this.circuits = new Circuits(options.circuit);
+    this.gates = new CallGates(options.calls);
+    this.health = new HealthChain({ methods: options.healthCheckMethods, timeoutMs: options.healthCheckTimeoutMs });
     this.pool = new BoundedPool({
       ...options,
-      create: (key) => this.open(key.target),
-      destroy: (session) => session.close('terminate'),
+      starvingMs: options.acquireTimeoutMs / 2,
+      create: (key) => this.open(key),
+      destroy: (session) => this.terminate(session),
       isUsable: (session) => session.lost === undefined,
     });
+    this.bound = new BoundSessions({ acquire: (key) => this.acquire(key, undefined, 'bound') });
   }
 
   /** Starts the reaper. */
   start(): void {
     this.reaper = setTimeout(() => {
-      this.pool.reap(this.options.idleEvictionMs);
+      this.reap();
       this.start();
     }, this.options.reapIntervalMs).unref();
   }
 
   /**
-   * Runs `work` on a session of the key and gives the session back with a verdict, whatever happens.
+   * Runs `work` on a session of the key and gives the session back with a verdict, whatever happens. A session that
+   * turns out to be dead is replaced, and `work` runs again only where that cannot run a call twice (P-9).
    *
-   * @throws PoolError POOL_EXHAUSTED, POOL_CLOSED; UpstreamError if no session could be opened; what `work` threw
+   * @throws PoolError POOL_EXHAUSTED, POOL_CLOSED; CircuitOpenError; UpstreamError; what `work` threw
    */
-  async use<R>(key: PoolKey, work: (session: UpstreamSession) => Promise<R>, signal: AbortSignal): Promise<R> {
-    if (!this.options.enabled) return this.openUnpooled(key.target, 'call', work, signal);
-    const lease = this.pool.tryAcquire(key) ?? (await this.acquire(key, signal));
-    let verdict: Verdict = 'discard'; // unless we learn that the session is sound
+  async use<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
+    if (use.key.parts[2] === ANONYMOUS) this.counters.anonymousIdentityCount += 1;
+    const leave = this.gates.tryEnter(use.key.gatewayId) ?? (await this.enter(use, signal));
     try {
-      const result = await work(lease.resource);
-      verdict = 'reuse';
-      return result;
-    } catch (error) {
-      if (!killsSession(error, signal)) verdict = 'reuse';
-      throw error;
+      return await this.useWithRepair(use, work, signal);
     } finally {
-      lease.release(verdict);
+      leave();
     }
   }
 
   /** Opens a session for one piece of work and terminates it, whatever happens (P-13, registering, refresh). */
-  async openUnpooled<R>(
-    target: Target,
-    purpose: UnpooledPurpose,
-    work: (session: UpstreamSession) => Promise<R>,
-    signal: AbortSignal,
-  ): Promise<R> {
+  async openUnpooled<R>(target: Target, purpose: UnpooledPurpose, work: Work<R>, signal: AbortSignal): Promise<R> {
     if (this.closing) throw PoolError.closed(this.pool.numbers);
     this.metrics.unpooledSessions.inc({ purpose });
-    const session = await this.open(target, signal);
+    // Without the pool calls still go through the circuit; a failed registration says nothing about a known server.
+    const open = (): Promise<UpstreamSession> => this.connect(target, {}, signal);
+    const session = await (purpose === 'call' ? this.circuits.run(target, open, signal) : open());
     this.unpooled.add(session);
     try {
+      if (this.closing !== undefined) throw PoolError.closed(this.pool.numbers); // closed while it was connecting
       return await work(session);
     } finally {
       this.unpooled.delete(session);
-      await session.close('terminate');
+      await this.terminate(session);
     }
   }
 
-  /** SPEC P-14, on this replica: idle sessions of the gateway end at once, leased ones when they come back. */
+  /**
+   * The pool itself, for those who must have one (P-13).
+   *
+   * @throws PoolError POOL_UNAVAILABLE "not initialized" when it is switched off or closed
+   */
+  requirePool(): this {
+    if (this.options.enabled && !this.closing) return this;
+    const why = this.options.enabled ? 'it has been closed' : 'MCP_SESSION_POOL_ENABLED=false';
+    throw new PoolError('POOL_UNAVAILABLE', `the session pool is not initialized: ${why}`, this.pool.numbers);
+  }
+
+  /** A downstream session has ended: its bound upstream sessions end. @param sessionHash SHA-256 of its id */
+  endDownstream(sessionHash: string): void {
+    this.mappings.forget(sessionHash);
+    this.bound.end(sessionHash);
+  }
+
+  /** SPEC P-14, on this replica: sessions that are idle end at once, leased ones when they come back. */
   evictGateway(gatewayId: string): void {
+    this.withoutStream.delete(gatewayId);
+    this.circuits.forget(gatewayId);
+    this.bound.evictGateway(gatewayId);
     this.pool.evict((key) => key.gatewayId === gatewayId);
+  }
+
+  /** Ends every idle session now and every leased one when it comes back; the pool stays open. */
+  drain(): void {
+    this.bound.endAll();
+    this.pool.evict(() => true);
   }
 
   /** Waiters fail, idle sessions end, leased ones within the drain time. Remembered. */
@@ -110,34 +179,104 @@ export class SessionPoolService {
     return this.pool.numbers;
   }
 
-  /** SPEC P-17, as far as this version counts. */
-  getMetrics() {
-    const { counters, numbers } = this.pool;
-    const { hits, misses, opened, ended } = counters;
-    return {
-      hits,
-      misses,
-      hitRate: hits + misses === 0 ? 0 : hits / (hits + misses),
-      evictions: ended.discarded + ended['made-room'] + ended.evicted,
-      sessionsReaped: ended.expired,
-      created: opened,
-      terminated: Object.values(ended).reduce((sum, count) => sum + count, 0),
-      poolKeyCount: numbers.keys,
-      totalSessions: numbers.total,
-      totalLeased: numbers.leased,
-      waiting: numbers.waiting,
-      maxTotalKeys: this.options.maxKeys,
-      maxTotalSessions: this.options.maxTotal,
-    };
+  /** SPEC P-17. Nothing in it is a secret, a raw URL with a query or a whole user hash. */
+  getMetrics(): PoolMetrics {
+    const { pool, bound, circuits, counters, options } = this;
+    return poolMetrics({ pool, bound: bound.counters, circuits, counters, options, affinity: this.metrics.affinity });
   }
 
-  private async acquire(key: PoolKey, signal: AbortSignal): Promise<Lease<UpstreamSession>> {
+  private async useWithRepair<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
+    let repeated = false;
+    for (;;) {
+      let lent: 'fresh' | 'used' | undefined;
+      try {
+        return await this.attempt(use, work, signal, (fresh) => (lent = fresh ? 'fresh' : 'used'));
+      } catch (error) {
+        // Whatever failed before there was a session, the call itself was not sent.
+        const repeatable = use.repeatable || lent === undefined;
+        const again = mayRepeat(error, { fresh: lent !== 'used', repeated, repeatable });
+        if (again === 'no' || signal.aborted) throw lent === undefined ? notSent(error, signal) : error;
+        // A dead session that was surely not asked costs no repetition: there may be several of them, one after another.
+        if (again === 'once') repeated = true;
+        this.counters.repeats += 1;
+      }
+    }
+  }
+
+  private async attempt<R>(
+    use: PoolUse,
+    work: Work<R>,
+    signal: AbortSignal,
+    note: (fresh: boolean) => void,
+  ): Promise<R> {
+    const { key, bound, borrower } = use;
+    const checked = async (session: UpstreamSession): Promise<R> => sessionLossOf(await work(session), session, key);
+    if (!this.options.enabled) return this.openUnpooled(key.target, 'call', checked, signal);
+    const gone = (error: unknown): boolean => discards(error, signal);
+    if (bound) {
+      this.mappings.note(bound.sessionHash, key.parts);
+      const lookedAt = async (session: UpstreamSession, fresh: boolean, idleMs: number): Promise<R> => {
+        note(fresh);
+        if (!fresh) await this.assertSound(session, idleMs, key, signal);
+        return checked(session);
+      };
+      return this.bound.use({ ...bound, key }, lookedAt, signal, gone);
+    }
+    const lease = this.pool.tryAcquire(key, borrower) ?? (await this.acquire(key, signal, borrower));
+    note(lease.fresh);
+    let verdict: Verdict = 'discard'; // unless we learn that the session is sound
+    try {
+      if (!lease.fresh) await this.assertSound(lease.resource, lease.idleMs, key, signal);
+      const result = await checked(lease.resource);
+      verdict = 'reuse';
+      return result;
+    } catch (error) {
+      if (!gone(error)) verdict = 'reuse';
+      throw error;
+    } finally {
+      lease.release(verdict);
+    }
+  }
+
+  private async assertSound(
+    session: UpstreamSession,
+    idleMs: number,
+    key: PoolKey,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (idleMs < this.options.healthCheckIntervalMs) return;
+    // Whoever has given up has learnt nothing: his call ends by its own signal.
+    if ((await this.health.check(session, signal)) === 'healthy' || signal.aborted) return;
+    this.counters.healthCheckFailures += 1;
+    const { gatewayName: gateway } = key.target;
+    const message = `${gateway}: an idle session did not pass its health check`;
+    throw new UpstreamError('UPSTREAM_SESSION_LOST', message, { execution: 'none', gateway });
+  }
+
+  private async enter(use: PoolUse, signal: AbortSignal): Promise<() => void> {
     const { acquireTimeoutMs } = this.options;
     const expired = (): Error => new Error(`waited ${acquireTimeoutMs} ms`);
-    return withDeadline(acquireTimeoutMs, signal, expired, (limit) => this.pool.acquire(key, limit));
+    const { gatewayId, target } = use.key;
+    return withDeadline(acquireTimeoutMs, signal, expired, (limit) =>
+      this.gates.enter(gatewayId, limit, target.gatewayName),
+    );
   }
 
-  private async open(target: Target, signal?: AbortSignal): Promise<UpstreamSession> {
+  private async acquire(key: PoolKey, signal: AbortSignal | undefined, who: string): Promise<Lease<UpstreamSession>> {
+    const { acquireTimeoutMs } = this.options;
+    const expired = (): Error => new Error(`waited ${acquireTimeoutMs} ms`);
+    return withDeadline(acquireTimeoutMs, signal, expired, (limit) => this.pool.acquire(key, limit, who));
+  }
+
+  /** A session for the pool: through the circuit of its server, with its standing stream if it is bound (P-4). */
+  private async open({ target, bound }: PoolKey): Promise<UpstreamSession> {
+    const listen = bound && !this.withoutStream.has(target.gatewayId);
+    const session = await this.circuits.run(target, () => this.connect(target, { listen }));
+    if (listen && session.standingStream === 'unsupported') this.withoutStream.add(target.gatewayId);
+    return session;
+  }
+
+  private async connect(target: Target, how: { listen?: boolean }, signal?: AbortSignal): Promise<UpstreamSession> {
     const { createTimeoutMs } = this.options;
     const { gatewayName: gateway } = target;
     const late = (): Error =>
@@ -146,20 +285,31 @@ export class SessionPoolService {
         execution: 'none',
         gateway,
       });
-    return withDeadline(createTimeoutMs, signal, late, (limit) => this.connector.connect(target, { signal: limit }));
+    return withDeadline(createTimeoutMs, signal, late, (limit) =>
+      this.connector.connect(target, { ...how, signal: limit }),
+    );
+  }
+
+  private async terminate(session: UpstreamSession): Promise<void> {
+    if ((await session.close('terminate')) === 'orphaned') this.counters.orphaned += 1;
+  }
+
+  private reap(): void {
+    const { sessions, keys } = this.pool.reap(this.options.idleEvictionMs);
+    this.counters.sessionsReaped += sessions;
+    this.counters.poolKeysEvicted += keys;
+    for (const { key, borrower, heldMs } of this.pool.longLeases(this.options.leaseWarningMs)) {
+      if (key.bound) continue; // held by design
+      const fields = { gateway: key.target.gatewayName, borrower, heldMs: Math.round(heldMs) };
+      this.log.warn(fields, 'an upstream session is leased for long (MCP_SESSION_POOL_LEASE_WARNING)');
+    }
   }
 
   private async end(): Promise<void> {
     clearTimeout(this.reaper);
-    const others = [...this.unpooled].map((session) => session.close('terminate'));
-    await Promise.all([this.pool.close(this.options.drainMs), ...others]);
+    const others = [...this.unpooled].map((session) => this.terminate(session));
+    const closed = this.pool.close(this.options.drainMs);
+    this.bound.endAll();
+    await Promise.all([closed, ...others]);
   }
-}
-
-/**
- * SPEC P-8, P-9: a failure of the way to the server ends the session. A call that was given up (cancelled, too slow)
- * says nothing about it, nor does a server's refusal of one request; a JSON-RPC error is an answer and never comes here.
- */
-function killsSession(error: unknown, signal: AbortSignal): boolean {
-  return !signal.aborted && !(error instanceof UpstreamError && error.sessionSound);
 }

@@ -58,9 +58,13 @@ export interface UpstreamMessage {
   readonly origin?: number;
 }
 
+export type StandingStreamState = 'opening' | 'open' | 'waiting' | 'unsupported' | 'closed';
+
 export interface RequestOptions {
   /** Aborting cancels: `notifications/cancelled` is sent and the request's stream is closed (SPEC D-8). */
   readonly signal?: AbortSignal;
+  /** For this request alone: a trace context (SPEC P-16). */
+  readonly headers?: HeaderMap;
   /** Called with the id that the request got, before it is sent: for progress tokens and for `origin`. */
   readonly onId?: (id: number) => void;
 }
@@ -69,6 +73,9 @@ export interface RequestOptions {
  * How a session ends (SPEC P-11): `terminate` tells the server (DELETE), `detach` leaves the session on the server.
  */
 export type Ending = 'terminate' | 'detach';
+
+/** What became of the session at the server; `orphaned`: it could not be told, or does not let clients end sessions. */
+export type EndResult = 'terminated' | 'detached' | 'orphaned';
 
 /**
  * One initialized session with an MCP server, whatever the transport. Concurrent requests are multiplexed.
@@ -82,6 +89,8 @@ export interface UpstreamSession {
   readonly sessionId?: string;
   readonly transport: Transport;
   readonly server: ServerInfo;
+  /** The standing stream of a streamable HTTP session, where one was asked for; `unsupported`: the server has none. */
+  readonly standingStream?: StandingStreamState;
   /** Set once the session is known to be of no more use. */
   readonly lost?: UpstreamError;
 
@@ -92,7 +101,7 @@ export interface UpstreamSession {
   /** At most one listener: the session belongs to one holder. Without one, requests of the server are refused. */
   onMessage(listener: (message: UpstreamMessage) => void): void;
   /** Remembered: a second call returns the same promise. Never rejects; bounded by the clean-up time-out. */
-  close(ending: Ending): Promise<void>;
+  close(ending: Ending): Promise<EndResult>;
 }
 
 export interface ConnectOptions {

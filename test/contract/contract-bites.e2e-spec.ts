@@ -133,7 +133,7 @@ const DOUBLES: readonly { readonly fault: string; readonly bites: string; readon
   {
     fault: 'leaves the session open',
     bites: 'close rejects what is in flight',
-    subject: broken(() => ({ close: async () => undefined })),
+    subject: broken(() => ({ close: async () => 'terminated' as const })),
   },
 ];
 

@@ -20,8 +20,13 @@ export class GatewayRecord {
   @Column('text')
   slug: string;
 
+  /** Without its query, which may hold an API key. */
   @Column('text')
   url: string;
+
+  /** Sealed JSON of the whole URL; null when `url` is all of it. */
+  @Column('text', { name: 'url_sealed', nullable: true })
+  urlSealed: string | null;
 
   /** What was asked for; `transport` is what it came to (null until the first contact). */
   @Column('text', { name: 'transport_choice' })

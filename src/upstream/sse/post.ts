@@ -1,4 +1,4 @@
-import { type CredentialPurpose } from '../upstream.port.js';
+import { type CredentialPurpose, type HeaderMap } from '../upstream.port.js';
 
 /** One message on its way to the server. */
 export class Post {
@@ -10,5 +10,7 @@ export class Post {
   constructor(
     readonly body: Buffer,
     readonly purpose: CredentialPurpose,
+    /** Of this message alone; protocol headers and credentials win. */
+    readonly headers: HeaderMap = {},
   ) {}
 }

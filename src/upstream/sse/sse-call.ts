@@ -1,6 +1,6 @@
 import { requestFrame } from '../../common/jsonrpc.js';
 import { UpstreamError } from '../upstream.errors.js';
-import { type RawJson, type UpstreamReply } from '../upstream.port.js';
+import { type HeaderMap, type RawJson, type UpstreamReply } from '../upstream.port.js';
 import { Post } from './post.js';
 
 /** One request of ours: the POST that carries it and the answer that will come on the stream. Settles once. */
@@ -17,9 +17,10 @@ export class SseCall {
     readonly id: number,
     readonly method: string,
     params: RawJson | undefined,
+    headers: HeaderMap | undefined,
     private readonly done: (outcome: UpstreamReply | UpstreamError) => void,
   ) {
-    this.post = new Post(requestFrame(id, method, params), 'call');
+    this.post = new Post(requestFrame(id, method, params), 'call', headers);
   }
 
   settle(outcome: UpstreamReply | UpstreamError): void {

@@ -58,7 +58,7 @@ export class SseHttp {
     try {
       return await withDeadline(transportTimeoutMs, post.giveUp.signal, late, async (limit) => {
         this.mustBeOurs(url);
-        const headers = await this.headers(post.purpose, sdkHeaders, limit);
+        const headers = { ...post.headers, ...(await this.headers(post.purpose, sdkHeaders, limit)) };
         limit.throwIfAborted();
         post.sent = true;
         return await this.exchange(url, headers, post.body, limit);

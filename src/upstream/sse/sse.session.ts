@@ -6,6 +6,7 @@ import { refuseServerRequest, toMessage } from '../server-requests.js';
 import { UpstreamError } from '../upstream.errors.js';
 import {
   type Ending,
+  type EndResult,
   type RawJson,
   type RequestOptions,
   type ServerInfo,
@@ -37,7 +38,7 @@ export class SseSession implements UpstreamSession {
   private readonly calls = new Map<number, SseCall>();
   private lastId = 0;
   private listener: ((message: UpstreamMessage) => void) | undefined;
-  private closing: Promise<void> | undefined;
+  private closing: Promise<EndResult> | undefined;
 
   constructor(
     target: Target,
@@ -70,7 +71,7 @@ export class SseSession implements UpstreamSession {
     options.onId?.(id);
     return new Promise<UpstreamReply>((resolve, reject) => {
       const cancel = (): void => this.cancel(call, signal?.reason);
-      const call = new SseCall(id, method, params, (outcome) => {
+      const call = new SseCall(id, method, params, options.headers, (outcome) => {
         signal?.removeEventListener('abort', cancel);
         this.calls.delete(id);
         if (outcome instanceof UpstreamError) reject(outcome);
@@ -95,7 +96,7 @@ export class SseSession implements UpstreamSession {
   }
 
   /** Both endings are one here: the protocol has no DELETE, the end of the stream is the end of the session. */
-  close(_ending: Ending): Promise<void> {
+  close(_ending: Ending): Promise<EndResult> {
     this.closing ??= this.end();
     return this.closing;
   }
@@ -197,10 +198,11 @@ export class SseSession implements UpstreamSession {
   }
 
   /** Nothing here waits for the server, so the clean-up time-out has nothing to bound. */
-  private async end(): Promise<void> {
+  private async end(): Promise<EndResult> {
     this.lost ??= this.errors.lost('the session was closed');
     for (const call of [...this.calls.values()]) this.interrupt(call, 'the session was closed during the call');
     this.channel.close();
+    return 'terminated'; // the server sees the end of its stream
   }
 }
 

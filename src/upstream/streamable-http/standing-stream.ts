@@ -1,10 +1,8 @@
 import { readMessage } from '../../common/jsonrpc.js';
+import { type StandingStreamState } from '../upstream.port.js';
 import { EventParser } from './event-parser.js';
 import { Exchange, header, type ResponseHeaders } from './exchange.js';
 import { type Wire } from './wire.js';
-
-/** What came of the attempt to open the stream; `unsupported` is a 405: the server has none, ask no more. */
-export type StreamState = 'opening' | 'open' | 'waiting' | 'unsupported' | 'closed';
 
 /** `retry: 0` must not become a storm. */
 const MIN_RETRY_MS = 100;
@@ -19,7 +17,7 @@ const MAX_RETRY_MS = 30_000;
  *   opening -> open | unsupported | waiting        open -> waiting -> opening        any -> closed
  */
 export class StandingStream {
-  private state: StreamState = 'opening';
+  private state: StandingStreamState = 'opening';
   private exchange: Exchange | undefined;
   private timer: NodeJS.Timeout | undefined;
   private lastEventId: string | undefined;
@@ -34,7 +32,7 @@ export class StandingStream {
     private readonly onSessionLost: () => void,
   ) {}
 
-  get current(): StreamState {
+  get current(): StandingStreamState {
     return this.state;
   }
 

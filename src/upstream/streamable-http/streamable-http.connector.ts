@@ -1,4 +1,4 @@
-import { withDeadline } from '../../common/deadline.js';
+import { settledWithin, withDeadline } from '../../common/deadline.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { Dispatchers } from '../dispatchers.js';
 import { initializeParams, readInitializeResult } from '../handshake.js';
@@ -8,6 +8,9 @@ import { StreamableHttpSession } from './streamable-http.session.js';
 
 /** Sockets to one origin for each use: the pool's caps bind long before. */
 const MAX_SOCKETS_PER_ORIGIN = 1_024;
+
+/** How long the first call of a session waits for its standing stream (SPEC P-4); the stream itself goes on opening. */
+const STREAM_HEADERS_MS = 250;
 
 /** Opens sessions over streamable HTTP. Owns the sockets: `close()` ends them all. */
 export class StreamableHttpConnector implements Connector {
@@ -27,7 +30,7 @@ export class StreamableHttpConnector implements Connector {
       await session.close('terminate');
       throw error;
     }
-    if (options.listen) void session.listen();
+    if (options.listen) await settledWithin(session.listen(), STREAM_HEADERS_MS);
     return session;
   }
 

@@ -1,5 +1,5 @@
 import { type Dispatcher } from 'undici';
-import { settledWithin, withDeadline } from '../../common/deadline.js';
+import { withDeadline } from '../../common/deadline.js';
 import { notificationFrame, requestFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers, type SocketUse } from '../dispatchers.js';
@@ -9,10 +9,12 @@ import { type Execution, UpstreamError, type UpstreamErrorCode } from '../upstre
 import {
   type CredentialPurpose,
   type Ending,
+  type EndResult,
   type HeaderMap,
   type RawJson,
   type RequestOptions,
   type ServerInfo,
+  type StandingStreamState,
   type Target,
   type UpstreamMessage,
   type UpstreamReply,
@@ -44,7 +46,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   private lastId = 0;
   private listener: ((message: UpstreamMessage) => void) | undefined;
   private stream: StandingStream | undefined;
-  private closing: Promise<void> | undefined;
+  private closing: Promise<EndResult> | undefined;
 
   constructor(
     private readonly target: Target,
@@ -62,6 +64,10 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   get url(): string {
     return this.target.url;
+  }
+
+  get standingStream(): StandingStreamState | undefined {
+    return this.stream?.current;
   }
 
   async request(method: string, params: RawJson | undefined, options: RequestOptions = {}): Promise<UpstreamReply> {
@@ -83,7 +89,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
       this.calls.set(id, call);
       if (signal?.aborted) return cancel();
       signal?.addEventListener('abort', cancel, { once: true });
-      this.post(call, body, signal);
+      this.post(call, body, options);
     });
   }
 
@@ -108,7 +114,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     await this.stream.ready;
   }
 
-  close(ending: Ending): Promise<void> {
+  close(ending: Ending): Promise<EndResult> {
     this.closing ??= this.end(ending);
     return this.closing;
   }
@@ -161,11 +167,11 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     };
   }
 
-  private post(call: PostCall, body: Buffer, signal: AbortSignal | undefined): void {
+  private post(call: PostCall, body: Buffer, { signal, headers: own }: RequestOptions): void {
     const fail = (error: unknown): void =>
       call.settle(toUpstreamError(error, { gateway: this.gateway, url: this.url, execution: 'none' }));
     try {
-      const headers = this.headers('call', POST_HEADERS, signal);
+      const headers = this.headers('call', own ? { ...own, ...POST_HEADERS } : POST_HEADERS, signal);
       if (headers instanceof Promise) headers.then((known) => call.send(body, known)).catch(fail);
       else call.send(body, headers);
     } catch (error) {
@@ -262,7 +268,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     return new UpstreamError(code, cause.message, { execution: 'none', gateway: this.gateway, cause });
   }
 
-  private async end(ending: Ending): Promise<void> {
+  private async end(ending: Ending): Promise<EndResult> {
     const known = this.lost === undefined;
     this.lost ??= this.error('UPSTREAM_SESSION_LOST', 'the session was closed', 'none');
     this.stream?.close();
@@ -271,13 +277,18 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
       call.settle(this.error('UPSTREAM_INTERRUPTED', 'the session was closed during the call', execution));
       call.abort();
     }
-    if (ending === 'detach' || !known || this.sessionId === undefined) return;
+    if (ending === 'detach') return 'detached';
+    return !known || this.sessionId === undefined ? 'terminated' : this.terminate();
+  }
+
+  private async terminate(): Promise<EndResult> {
     const { cleanupTimeoutMs } = this.limits;
     const late = (): Error => this.error('UPSTREAM_TIMEOUT', 'no answer to DELETE', 'unknown');
-    // 405 is fine: the server does not let clients end sessions.
-    const deleted = withDeadline(cleanupTimeoutMs, undefined, late, (limit) =>
-      this.exchangeOnce('DELETE', {}, null, limit),
-    );
-    await settledWithin(deleted, cleanupTimeoutMs + 100);
+    try {
+      await withDeadline(cleanupTimeoutMs, undefined, late, (limit) => this.exchangeOnce('DELETE', {}, null, limit));
+      return 'terminated';
+    } catch (error) {
+      return error instanceof UpstreamError && error.code === 'UPSTREAM_SESSION_LOST' ? 'terminated' : 'orphaned';
+    }
   }
 }

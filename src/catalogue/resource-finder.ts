@@ -1,0 +1,63 @@
+import { type CapabilityQueries, type OwnedCapability, type TemplateColumns } from './capability-queries.js';
+import { UriTemplate } from './uri-template.js';
+
+/** What a URI leads to. */
+export interface FoundResource {
+  /** The resource, or the template that the URI comes from. */
+  readonly record: OwnedCapability;
+  /** Set when a template was needed; then another gateway's better one may come any time. */
+  readonly template?: { readonly publicUri: string; readonly originalUri: string };
+}
+
+interface CompiledTemplate {
+  readonly id: string;
+  /** What stands before the server's own URI, such as `gw:<slug>:`; mostly nothing. */
+  readonly alias: string;
+  readonly pattern: UriTemplate;
+}
+
+/** The templates of all gateways, the one that is to be asked first at the front (SPEC G-4). */
+export class TemplateSet {
+  private readonly templates: readonly CompiledTemplate[];
+
+  /** @param rows the oldest gateway's first */
+  constructor(rows: readonly TemplateColumns[]) {
+    this.templates = rows
+      .map(({ id, publicName, originalName }) => ({
+        id,
+        alias: publicName.slice(0, publicName.length - originalName.length),
+        pattern: new UriTemplate(publicName),
+      }))
+      .sort((a, b) => b.pattern.prefixLength - a.pattern.prefixLength); // stable: equal ones stay in the order of age
+  }
+
+  *matching(uri: string): Iterable<{ readonly id: string; readonly originalUri: string }> {
+    for (const { id, alias, pattern } of this.templates) {
+      if (pattern.matches(uri)) yield { id, originalUri: uri.slice(alias.length) };
+    }
+  }
+}
+
+/**
+ * Finds what a URI is read from (SPEC G-4): the record that has it as its public URI (an alias is one), else the best
+ * template.
+ */
+export class ResourceFinder {
+  constructor(
+    private readonly queries: CapabilityQueries,
+    private readonly templates: () => TemplateSet | Promise<TemplateSet>,
+  ) {}
+
+  async find(publicUri: string): Promise<FoundResource | undefined> {
+    const record = await this.queries.findPublic('resource', publicUri);
+    // Also when it is disabled: a template must not be the way around the administrator.
+    if (record) return { record };
+    for (const { id, originalUri } of (await this.templates()).matching(publicUri)) {
+      const template = await this.queries.findById('resource_template', id);
+      if (!template) continue; // gone since the set was read
+      const own = await this.queries.findOriginal('resource', template.gatewayId, originalUri);
+      return { record: own ?? template, template: { publicUri, originalUri } };
+    }
+    return undefined;
+  }
+}

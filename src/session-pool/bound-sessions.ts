@@ -1,0 +1,191 @@
+import { abortable } from '../common/deadline.js';
+import { CodedError } from '../common/errors.js';
+import { type UpstreamSession } from '../upstream/upstream.port.js';
+import { type Lease } from './bounded-pool.types.js';
+import { type PoolKey } from './pool-key.js';
+
+/** What the holder of a downstream session does when its upstream session had to be opened anew (SPEC P-9). */
+export interface BoundOwner {
+  /** Sets log level and subscriptions again, before the first call on the new session. */
+  restore(session: UpstreamSession): Promise<void>;
+  /** The server kept state in the old session, and it is gone: the client should be told. */
+  stateLost(gateway: string): void;
+}
+
+export interface BoundUse {
+  readonly key: PoolKey;
+  /** SHA-256 of the downstream session's id. */
+  readonly sessionHash: string;
+  readonly owner?: BoundOwner;
+}
+
+export interface BoundSessionsOptions {
+  /** Takes a slot and opens a session; the lease is held for as long as the session is bound. */
+  acquire(key: PoolKey): Promise<Lease<UpstreamSession>>;
+  readonly now?: () => number;
+}
+
+/** A session in use: several calls at once share it, and it ends when the last of them has ended. */
+interface Held {
+  readonly lease: Lease<UpstreamSession>;
+  lastUsed: number;
+  inFlight: number;
+  retired: boolean;
+}
+
+interface Slot {
+  readonly key: PoolKey;
+  current?: Held;
+  /** Single flight: parallel first calls cause one `initialize`. */
+  opening: Promise<Held> | undefined;
+  /** Whether a session was bound here before; a further one is a repair. */
+  opened: boolean;
+  /** Its downstream session has ended or its gateway has changed: nobody will ask here again. */
+  ended: boolean;
+}
+
+/** Ended downstream sessions that are remembered: a call of theirs may still be on its way here. */
+const REMEMBERED = 10_000;
+
+/**
+ * Upstream sessions of which each belongs to exactly one (downstream session, gateway) (SPEC P-4): opened by the first
+ * call, shared by concurrent calls, ended with the downstream session. Each holds a lease of the pool all its life, so it
+ * counts in every cap and is never ended to make room.
+ *
+ *   none -> opening -> bound -> retired -> gone          (retired: no new call; ends with its last call)
+ */
+export class BoundSessions {
+  readonly counters = { hits: 0, reopened: 0, stateLost: 0 };
+  private readonly sessions = new Map<string, Map<string, Slot>>(); // by session hash, then by gateway
+  private readonly over = new Set<string>(); // the one that ended longest ago first
+  private readonly now: () => number;
+
+  constructor(private readonly options: BoundSessionsOptions) {
+    this.now = options.now ?? (() => performance.now());
+  }
+
+  /**
+   * Runs `work` on the bound session; `work` says by its error whether the session can go on (`discards`).
+   *
+   * @param work is told whether the session was opened for it, and for how many milliseconds nobody had used it
+   */
+  async use<R>(
+    use: BoundUse,
+    work: (session: UpstreamSession, fresh: boolean, idleMs: number) => Promise<R>,
+    signal: AbortSignal,
+    discards: (error: unknown) => boolean,
+  ): Promise<R> {
+    // Whatever it opened, nobody would ever end.
+    if (this.over.has(use.sessionHash)) throw new CodedError('SESSION_NOT_FOUND', 'the session has ended');
+    const slot = this.slotOf(use);
+    const fresh = !this.ready(slot) && slot.opening === undefined;
+    const held = this.ready(slot) ?? (await abortable(this.open(slot, use), signal));
+    held.inFlight += 1;
+    if (!fresh) this.counters.hits += 1;
+    try {
+      const idleMs = fresh || held.inFlight > 1 ? 0 : this.now() - held.lastUsed;
+      return await work(held.lease.resource, fresh, idleMs);
+    } catch (error) {
+      if (discards(error)) this.retire(slot, held);
+      throw error;
+    } finally {
+      this.leave(held);
+    }
+  }
+
+  /** The downstream session has ended: its upstream sessions end when their calls have. */
+  end(sessionHash: string): void {
+    const slots = this.sessions.get(sessionHash);
+    this.sessions.delete(sessionHash);
+    for (const slot of slots?.values() ?? []) this.retireSlot(slot);
+    this.over.add(sessionHash);
+    const [oldest] = this.over;
+    if (this.over.size > REMEMBERED && oldest !== undefined) this.over.delete(oldest);
+  }
+
+  /** The connection of a gateway has changed (P-14): sessions that are idle end now, the others with their last call. */
+  evictGateway(gatewayId: string): void {
+    for (const slots of this.sessions.values()) {
+      const slot = slots.get(gatewayId);
+      if (slot) this.renew(slots, slot);
+    }
+  }
+
+  /** Every upstream session, as for an evicted gateway; the downstream sessions go on. */
+  endAll(): void {
+    for (const slots of this.sessions.values()) for (const slot of [...slots.values()]) this.renew(slots, slot);
+  }
+
+  get size(): number {
+    let bound = 0;
+    for (const slots of this.sessions.values()) for (const slot of slots.values()) if (slot.current) bound += 1;
+    return bound;
+  }
+
+  private slotOf({ key, sessionHash }: BoundUse): Slot {
+    let slots = this.sessions.get(sessionHash);
+    if (!slots) this.sessions.set(sessionHash, (slots = new Map<string, Slot>()));
+    let slot = slots.get(key.gatewayId);
+    // Another URL or user for the same pair: the old one is of no use to anybody.
+    if (slot && slot.key.id !== key.id) slot = this.renew(slots, slot, key);
+    if (!slot) slots.set(key.gatewayId, (slot = { key, opening: undefined, opened: false, ended: false }));
+    return slot;
+  }
+
+  private ready(slot: Slot): Held | undefined {
+    const held = slot.current;
+    if (held && held.lease.resource.lost !== undefined) this.retire(slot, held);
+    return slot.current;
+  }
+
+  private open(slot: Slot, use: BoundUse): Promise<Held> {
+    slot.opening ??= this.openAnew(slot, use).finally(() => (slot.opening = undefined));
+    return slot.opening;
+  }
+
+  /** Owned by the slot and not by the call that came first: that one may give up without harm to the others. */
+  private async openAnew(slot: Slot, { owner, key }: BoundUse): Promise<Held> {
+    const lease = await this.options.acquire(slot.key);
+    // One hold is ours until those who waited for this have had their turn: nothing may end it under them before.
+    const held: Held = { lease, lastUsed: this.now(), inFlight: 1, retired: false };
+    setImmediate(() => this.leave(held));
+    if (slot.opened) {
+      this.counters.reopened += 1;
+      await owner?.restore(lease.resource).catch(() => undefined);
+      if (lease.resource.sessionId !== undefined || lease.resource.transport === 'sse') {
+        this.counters.stateLost += 1;
+        owner?.stateLost(key.target.gatewayName);
+      }
+    }
+    slot.opened = true;
+    slot.current = held;
+    if (slot.ended) this.retire(slot, held);
+    return held;
+  }
+
+  /** Ends what is there or being opened; the next call opens anew, and knows that it is not the first to do so. */
+  private renew(slots: Map<string, Slot>, slot: Slot, key = slot.key): Slot {
+    const next: Slot = { key, opening: undefined, opened: slot.opened, ended: false };
+    slots.set(key.gatewayId, next);
+    this.retireSlot(slot);
+    return next;
+  }
+
+  private retireSlot(slot: Slot): void {
+    slot.ended = true;
+    if (slot.current) this.retire(slot, slot.current);
+  }
+
+  private retire(slot: Slot, held: Held): void {
+    if (slot.current === held) delete slot.current;
+    if (held.retired) return;
+    held.retired = true;
+    if (held.inFlight === 0) held.lease.release('discard');
+  }
+
+  private leave(held: Held): void {
+    held.inFlight -= 1;
+    held.lastUsed = this.now();
+    if (held.retired && held.inFlight === 0) held.lease.release('discard');
+  }
+}

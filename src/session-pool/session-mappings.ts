@@ -1,0 +1,131 @@
+import { CodedError } from '../common/errors.js';
+import { ANONYMOUS, sha256Hex } from '../common/principal.js';
+import { type AffinityCounters } from '../metrics/affinity-counters.js';
+import { type RedisService } from '../redis/redis.service.js';
+import { type Transport } from '../upstream/upstream.port.js';
+import { type PoolKeyParts } from './pool-key.js';
+
+/** Ids of downstream sessions; nothing else gets into a key or a channel (SPEC P-5). */
+const SESSION_ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+export interface SessionMappingsOptions {
+  /** With affinity off nothing is stored; bound sessions exist all the same. */
+  readonly enabled: boolean;
+  readonly ttlMs: number;
+  readonly keyPrefix: string;
+}
+
+/**
+ * Which bound upstream session a downstream session has with a gateway (SPEC P-5):
+ * (session id, URL, transport, gateway id) → key of the bound session. In memory, and in Redis where there is one.
+ * A mapping is used only for the user that it was made for.
+ */
+export class SessionMappings {
+  private readonly known = new Map<string, Map<string, PoolKeyParts>>(); // by session hash, then by the rest
+
+  constructor(
+    private readonly options: SessionMappingsOptions,
+    private readonly redis: RedisService,
+    private readonly counters: AffinityCounters,
+  ) {}
+
+  /**
+   * @param user subject of the principal; undefined for an anonymous one
+   * @throws CodedError BAD_REQUEST for a session id that is none; never for Redis: what it lacks is only here then
+   */
+  async register(
+    sessionId: string,
+    url: string,
+    gatewayId: string,
+    transport: Transport,
+    user: string | undefined,
+  ): Promise<void> {
+    if (!SESSION_ID.test(sessionId)) throw new CodedError('BAD_REQUEST', 'a session id is 1 to 128 of A-Z a-z 0-9 _ -');
+    if (!this.options.enabled) return;
+    const sessionHash = sha256Hex(sessionId);
+    const userIdentity = user === undefined ? ANONYMOUS : sha256Hex(user);
+    const parts: PoolKeyParts = [userIdentity, url, sessionHash, transport, gatewayId];
+    const place = placeOf(url, transport, gatewayId);
+    const mine = this.known.get(sessionHash) ?? new Map<string, PoolKeyParts>();
+    const before = mine.get(place);
+    this.known.set(sessionHash, mine.set(place, parts));
+    // No Redis write per call (A-1): only what it does not have yet.
+    if (before?.join() !== parts.join()) await this.store(sessionId, parts);
+  }
+
+  /** The mapping, if there is one for this very user. Memory first, then Redis. */
+  async find(
+    sessionId: string,
+    url: string,
+    gatewayId: string,
+    transport: Transport,
+    userIdentity: string,
+  ): Promise<PoolKeyParts | undefined> {
+    if (!this.options.enabled || !SESSION_ID.test(sessionId)) return undefined;
+    const place = placeOf(url, transport, gatewayId);
+    const local = this.known.get(sha256Hex(sessionId))?.get(place);
+    const parts = local ?? (await this.fetch(sessionId, url, gatewayId, transport));
+    if (!parts || parts[0] !== userIdentity) {
+      this.counters.misses += 1;
+      return undefined;
+    }
+    if (local) this.counters.localHits += 1;
+    else this.counters.redisHits += 1;
+    return parts;
+  }
+
+  /** The same for memory alone, without waiting: the way of a call. @param sessionHash SHA-256 of the session's id */
+  note(sessionHash: string, parts: PoolKeyParts): void {
+    if (!this.options.enabled) return;
+    const known = this.known.get(sessionHash)?.get(placeOf(parts[1], parts[3], parts[4]));
+    if (known?.[0] === parts[0]) this.counters.localHits += 1;
+    else this.counters.misses += 1;
+  }
+
+  /** Lives and dies with its session. */
+  forget(sessionHash: string): void {
+    this.known.delete(sessionHash);
+  }
+
+  get size(): number {
+    return this.known.size;
+  }
+
+  private redisKey(sessionId: string, url: string, transport: Transport, gatewayId: string): string {
+    return `${this.options.keyPrefix}session_mapping:${sessionId}:${sha256Hex(url).slice(0, 16)}:${transport}:${gatewayId}`;
+  }
+
+  private async store(sessionId: string, parts: PoolKeyParts): Promise<void> {
+    const [, url, , transport, gatewayId] = parts;
+    const key = this.redisKey(sessionId, url, transport, gatewayId);
+    // Redis away is no failure of the call: the mapping stands in memory, and affinity has its own word on ownership.
+    await this.redis.client?.set(key, JSON.stringify(parts), 'PX', this.options.ttlMs).catch(() => undefined);
+  }
+
+  private async fetch(
+    sessionId: string,
+    url: string,
+    gatewayId: string,
+    transport: Transport,
+  ): Promise<PoolKeyParts | undefined> {
+    const key = this.redisKey(sessionId, url, transport, gatewayId);
+    const json = await this.redis.client?.get(key).catch(() => undefined);
+    const parts = json ? partsOf(json) : undefined;
+    // Somebody else may have written there: only what this very place can hold is a mapping.
+    const expected = [parts?.[0], url, sha256Hex(sessionId), transport, gatewayId];
+    return parts && expected.every((part, index) => part === parts[index]) ? parts : undefined;
+  }
+}
+
+function placeOf(url: string, transport: Transport, gatewayId: string): string {
+  return `${url}\n${transport}\n${gatewayId}`;
+}
+
+function partsOf(json: string): PoolKeyParts | undefined {
+  try {
+    const parts = JSON.parse(json) as unknown;
+    return Array.isArray(parts) ? (parts as unknown as PoolKeyParts) : undefined;
+  } catch {
+    return undefined;
+  }
+}
