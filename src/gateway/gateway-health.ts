@@ -117,7 +117,10 @@ function refusalOf(reply: UpstreamReply): Failure | undefined {
 }
 
 /** @throws the error, if it says nothing about the server */
-function failureFrom(error: unknown, limit: AbortSignal): Failure {
+function failureFrom(thrown: unknown, limit: AbortSignal): Failure {
+  const { cause } = thrown as { cause?: unknown };
+  // Who gave up while waiting hears of the time-out; that the pool had no room is the cause of it.
+  const error = cause instanceof CodedError && cause.code === 'POOL_EXHAUSTED' ? cause : thrown;
   if (error instanceof CodedError && error.code === 'POOL_EXHAUSTED') {
     // Given up while a session was being opened: the server is slow. Otherwise the pool had no room for one.
     if (!limit.aborted || !(Number(error.options.details?.opening) > 0)) throw error;

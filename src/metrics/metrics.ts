@@ -44,10 +44,10 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /** Sessions outside of the pool, by purpose (SPEC P-17). */
+  /** Sessions that serve no call, or no pool (it is off): by purpose, apart from hits and misses (SPEC P-17). */
   readonly unpooledSessions = new Counter({
     name: 'mcpgateway_unpooled_sessions_total',
-    help: 'Upstream sessions opened outside of the pool',
+    help: 'Upstream sessions opened for something else than pooled calls',
     labelNames: ['purpose'] as const,
     registers: [this.registry],
   });

@@ -1,8 +1,12 @@
-import { abortable } from '../common/deadline.js';
+import { abortable, settledWithin } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
 import { type Lease } from './bounded-pool.types.js';
 import { type PoolKey } from './pool-key.js';
+import { gotNoAnswer } from './repair.js';
+
+/** A server that does not take log level and subscriptions must not hold up the call that waits for its session. */
+const RESTORE_TIMEOUT_MS = 5_000;
 
 /** What the holder of a downstream session does when its upstream session had to be opened anew (SPEC P-9). */
 export interface BoundOwner {
@@ -30,6 +34,8 @@ interface Held {
   readonly lease: Lease<UpstreamSession>;
   lastUsed: number;
   inFlight: number;
+  /** A call on it got no answer: looked at before its next use. */
+  suspect: boolean;
   retired: boolean;
 }
 
@@ -83,10 +89,12 @@ export class BoundSessions {
     held.inFlight += 1;
     if (!fresh) this.counters.hits += 1;
     try {
-      const idleMs = fresh || held.inFlight > 1 ? 0 : this.now() - held.lastUsed;
+      const idleMs = fresh || held.inFlight > 1 ? 0 : held.suspect ? Infinity : this.now() - held.lastUsed;
+      if (idleMs > 0) held.suspect = false;
       return await work(held.lease.resource, fresh, idleMs);
     } catch (error) {
       if (discards(error)) this.retire(slot, held);
+      else if (gotNoAnswer(signal)) held.suspect = true;
       throw error;
     } finally {
       this.leave(held);
@@ -147,11 +155,11 @@ export class BoundSessions {
   private async openAnew(slot: Slot, { owner, key }: BoundUse): Promise<Held> {
     const lease = await this.options.acquire(slot.key);
     // One hold is ours until those who waited for this have had their turn: nothing may end it under them before.
-    const held: Held = { lease, lastUsed: this.now(), inFlight: 1, retired: false };
+    const held: Held = { lease, lastUsed: this.now(), inFlight: 1, suspect: false, retired: false };
     setImmediate(() => this.leave(held));
     if (slot.opened) {
       this.counters.reopened += 1;
-      await owner?.restore(lease.resource).catch(() => undefined);
+      if (owner) await settledWithin(owner.restore(lease.resource), RESTORE_TIMEOUT_MS);
       if (lease.resource.sessionId !== undefined || lease.resource.transport === 'sse') {
         this.counters.stateLost += 1;
         owner?.stateLost(key.target.gatewayName);

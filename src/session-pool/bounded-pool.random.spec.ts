@@ -56,7 +56,7 @@ class Model {
     this.pool = new BoundedPool({
       ...Model.CAPS,
       maxLeasesPerResource: 1,
-      starvingMs: 30,
+      starvingMs: seed % 2 === 0 ? 30 : Infinity,
       ttlMs: 80,
       now: () => this.time,
       random: this.next,

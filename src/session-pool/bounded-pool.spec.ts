@@ -147,6 +147,18 @@ describe('BoundedPool', () => {
     expect(world.maxOpen).toBe(1);
   });
 
+  it('P-7 keys that starve do not end what is opened for each other', async () => {
+    // Story: each fresh resource was ended for the other key, whose fresh one was ended for this: open, end, for ever.
+    const { pool, world } = makePool({ maxTotal: 1, maxPerKey: 1, starvingMs: 50 });
+    const held = await pool.acquire(A, forever);
+    const starving = [B, C, B, C].map((key) => pool.acquire(key, forever));
+    world.time = 60;
+    held.release('reuse');
+    for (const lease of starving) lease.then((given) => given.release('reuse')).catch(() => undefined);
+    await Promise.all(starving);
+    expect(world.serial).toBeLessThanOrEqual(5);
+  });
+
   it('P-7 limits what one group may take', async () => {
     const { pool } = makePool({ maxPerGroup: 1 });
     const a = await pool.acquire(A, forever);
@@ -167,6 +179,15 @@ describe('BoundedPool', () => {
     await pool.acquire(renewed, forever);
     expect(opened[1]).toBe(renewed);
     old.release('reuse');
+  });
+
+  it('P-9 what got no answer is looked at before its next use, once', async () => {
+    const { pool } = makePool();
+    (await pool.acquire(A, forever)).release('suspect');
+    const looked = await pool.acquire(A, forever);
+    expect(looked.idleMs).toBe(Infinity);
+    looked.release('reuse');
+    expect((await pool.acquire(A, forever)).idleMs).toBe(0);
   });
 
   it('P-8 tells once who holds a lease for long', async () => {

@@ -233,9 +233,9 @@ export class BoundedPool<K extends Keyed, T> {
   private lend(entry: Entry<K, T>, borrower: string): Lease<T> {
     const now = this.now();
     const fresh = entry.uses === 0;
-    if (fresh) this.counters.misses += 1;
-    else this.counters.hits += 1;
-    const idleMs = now - entry.lastUsed;
+    if (!entry.bucket.key.uncounted) this.counters[fresh ? 'misses' : 'hits'] += 1;
+    const idleMs = entry.suspect ? Infinity : now - entry.lastUsed;
+    entry.suspect = false;
     entry.bucket.lease(entry, now, this.options.maxLeasesPerResource, borrower);
     this.idle.delete(entry);
     let returned = false;
@@ -244,6 +244,7 @@ export class BoundedPool<K extends Keyed, T> {
       returned = true;
       entry.bucket.unlease(entry, this.now());
       if (verdict === 'discard') entry.doomed = true;
+      if (verdict === 'suspect') entry.suspect = true;
       if (entry.state === 'live') this.offer(entry); // else it was ended under its holder's hands
     };
     return { resource: entry.resource, fresh, idleMs, release };

@@ -1,5 +1,8 @@
-/** What the borrower learnt of the resource (SPEC P-8). */
-export type Verdict = 'reuse' | 'discard';
+/**
+ * What the borrower learnt of the resource (SPEC P-8). `suspect`: nothing against it is known, but somebody should look
+ * before it is used again (a call on it got no answer).
+ */
+export type Verdict = 'reuse' | 'suspect' | 'discard';
 
 /** Why a resource ends. */
 export type EndReason = 'discarded' | 'expired' | 'made-room' | 'evicted' | 'closed';
@@ -7,6 +10,8 @@ export type EndReason = 'discarded' | 'expired' | 'made-room' | 'evicted' | 'clo
 export interface Keyed {
   /** Equal for equal keys. */
   readonly id: string;
+  /** Uses of such a key are neither hits nor misses: they are nobody's calls. */
+  readonly uncounted?: boolean;
   /** Keys of one group share a cap (SPEC P-7: the gateway). */
   readonly group: string;
 }
@@ -15,7 +20,7 @@ export interface Lease<T> {
   readonly resource: T;
   /** Whether it was opened for this very lease (a miss). */
   readonly fresh: boolean;
-  /** How long nobody had used it before this lease, in milliseconds. */
+  /** How long nobody had used it before this lease, in milliseconds; Infinity if it is suspect. */
   readonly idleMs: number;
   /** Exactly once; a second call throws (SPEC P-8). */
   release(verdict: Verdict): void;

@@ -13,6 +13,8 @@ export interface Entry<K extends Keyed, T> {
   /** Who has it, for the warning about leases held too long; `told` once it was given. */
   borrower: string;
   told: boolean;
+  /** Given back with the verdict `suspect`. */
+  suspect: boolean;
   /** Given back with the verdict `discard`: ends when its last lease does. */
   doomed: boolean;
 }
@@ -77,6 +79,7 @@ export class Bucket<K extends Keyed, T> {
       uses: 0,
       borrower: '',
       told: false,
+      suspect: false,
       doomed: false,
     };
     this.entries.add(entry);

@@ -26,10 +26,19 @@ export class PoolKey implements Keyed {
     readonly parts: PoolKeyParts,
     /** Where a session of this key is opened; not part of the equality. */
     readonly target: Target,
-    /** Belongs to one downstream session; then the identity hash is the SHA-256 of that session's id. */
-    readonly bound: boolean,
+    /** `bound`: belongs to one downstream session, and the identity hash is the SHA-256 of that session's id. */
+    private readonly kind: 'pooled' | 'bound' | 'health',
   ) {
     this.id = parts.join('\n');
+  }
+
+  get bound(): boolean {
+    return this.kind === 'bound';
+  }
+
+  /** Health checks have counters of their own (SPEC P-17). */
+  get uncounted(): boolean {
+    return this.kind === 'health';
   }
 
   get gatewayId(): string {
@@ -43,12 +52,12 @@ export class PoolKey implements Keyed {
 
   /** Lent to one call after the other of the same identity (P-6). */
   static pooled(identity: Identity, target: Target): PoolKey {
-    return new PoolKey(partsOf(identity, target), target, false);
+    return new PoolKey(partsOf(identity, target), target, 'pooled');
   }
 
   /** Of one downstream session, for as long as that lives (P-4). @param sessionHash SHA-256 of its id */
   static bound(userIdentity: string, sessionHash: string, target: Target): PoolKey {
-    return new PoolKey(partsOf({ userIdentity, identityHash: sessionHash }, target), target, true);
+    return new PoolKey(partsOf({ userIdentity, identityHash: sessionHash }, target), target, 'bound');
   }
 
   static shared(target: Target): PoolKey {
@@ -57,7 +66,8 @@ export class PoolKey implements Keyed {
 
   /** The identity of the health check, never a user's (G-7). */
   static health(target: Target): PoolKey {
-    return PoolKey.pooled({ userIdentity: HEALTH_USER, identityHash: HEALTH_USER }, target);
+    const identity = { userIdentity: HEALTH_USER, identityHash: HEALTH_USER };
+    return new PoolKey(partsOf(identity, target), target, 'health');
   }
 }
 

@@ -12,6 +12,14 @@ export function discards(error: unknown, signal: AbortSignal): boolean {
   return !signal.aborted && !(error instanceof UpstreamError && error.sessionSound);
 }
 
+/**
+ * Whether a call was given up because the server was silent for too long. The session stays (one slow call must not cost
+ * the others theirs), but the next caller should not find out with his whole deadline that the server hangs.
+ */
+export function gotNoAnswer(signal: AbortSignal): boolean {
+  return signal.reason instanceof UpstreamError && signal.reason.code === 'UPSTREAM_TIMEOUT';
+}
+
 export interface AttemptFacts {
   /** The session was opened for this attempt. */
   readonly fresh: boolean;

@@ -15,13 +15,18 @@ export interface SessionMappingsOptions {
   readonly keyPrefix: string;
 }
 
+interface Mapping {
+  readonly parts: PoolKeyParts;
+  readonly redisKey: string;
+}
+
 /**
  * Which bound upstream session a downstream session has with a gateway (SPEC P-5):
  * (session id, URL, transport, gateway id) → key of the bound session. In memory, and in Redis where there is one.
  * A mapping is used only for the user that it was made for.
  */
 export class SessionMappings {
-  private readonly known = new Map<string, Map<string, PoolKeyParts>>(); // by session hash, then by the rest
+  private readonly known = new Map<string, Map<string, Mapping>>(); // by session hash, then by the rest
 
   constructor(
     private readonly options: SessionMappingsOptions,
@@ -46,11 +51,12 @@ export class SessionMappings {
     const userIdentity = user === undefined ? ANONYMOUS : sha256Hex(user);
     const parts: PoolKeyParts = [userIdentity, url, sessionHash, transport, gatewayId];
     const place = placeOf(url, transport, gatewayId);
-    const mine = this.known.get(sessionHash) ?? new Map<string, PoolKeyParts>();
+    const mine = this.known.get(sessionHash) ?? new Map<string, Mapping>();
     const before = mine.get(place);
-    this.known.set(sessionHash, mine.set(place, parts));
+    const redisKey = this.redisKey(sessionId, url, transport, gatewayId);
+    this.known.set(sessionHash, mine.set(place, { parts, redisKey }));
     // No Redis write per call (A-1): only what it does not have yet.
-    if (before?.join() !== parts.join()) await this.store(sessionId, parts);
+    if (before?.parts.join() !== parts.join()) await this.store(redisKey, parts);
   }
 
   /** The mapping, if there is one for this very user. Memory first, then Redis. */
@@ -63,7 +69,7 @@ export class SessionMappings {
   ): Promise<PoolKeyParts | undefined> {
     if (!this.options.enabled || !SESSION_ID.test(sessionId)) return undefined;
     const place = placeOf(url, transport, gatewayId);
-    const local = this.known.get(sha256Hex(sessionId))?.get(place);
+    const local = this.known.get(sha256Hex(sessionId))?.get(place)?.parts;
     const parts = local ?? (await this.fetch(sessionId, url, gatewayId, transport));
     if (!parts || parts[0] !== userIdentity) {
       this.counters.misses += 1;
@@ -77,14 +83,17 @@ export class SessionMappings {
   /** The same for memory alone, without waiting: the way of a call. @param sessionHash SHA-256 of the session's id */
   note(sessionHash: string, parts: PoolKeyParts): void {
     if (!this.options.enabled) return;
-    const known = this.known.get(sessionHash)?.get(placeOf(parts[1], parts[3], parts[4]));
+    const known = this.known.get(sessionHash)?.get(placeOf(parts[1], parts[3], parts[4]))?.parts;
     if (known?.[0] === parts[0]) this.counters.localHits += 1;
     else this.counters.misses += 1;
   }
 
-  /** Lives and dies with its session. */
+  /** Lives and dies with its session: in memory at once, in Redis as soon as it hears of it, at the latest by its TTL. */
   forget(sessionHash: string): void {
+    const mine = this.known.get(sessionHash);
     this.known.delete(sessionHash);
+    const keys = [...(mine?.values() ?? [])].map(({ redisKey }) => redisKey);
+    if (keys.length > 0) void this.redis.client?.del(keys).catch(() => undefined);
   }
 
   get size(): number {
@@ -95,9 +104,7 @@ export class SessionMappings {
     return `${this.options.keyPrefix}session_mapping:${sessionId}:${sha256Hex(url).slice(0, 16)}:${transport}:${gatewayId}`;
   }
 
-  private async store(sessionId: string, parts: PoolKeyParts): Promise<void> {
-    const [, url, , transport, gatewayId] = parts;
-    const key = this.redisKey(sessionId, url, transport, gatewayId);
+  private async store(key: string, parts: PoolKeyParts): Promise<void> {
     // Redis away is no failure of the call: the mapping stands in memory, and affinity has its own word on ownership.
     await this.redis.client?.set(key, JSON.stringify(parts), 'PX', this.options.ttlMs).catch(() => undefined);
   }

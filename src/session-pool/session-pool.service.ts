@@ -14,7 +14,7 @@ import { HealthChain, type HealthMethod } from './health-chain.js';
 import { PoolError, type PoolNumbers } from './pool.errors.js';
 import { type PoolKey } from './pool-key.js';
 import { poolMetrics, type PoolMetrics } from './pool-metrics.js';
-import { discards, mayRepeat, notSent, sessionLossOf } from './repair.js';
+import { discards, gotNoAnswer, mayRepeat, notSent, sessionLossOf } from './repair.js';
 import { type SessionMappings } from './session-mappings.js';
 
 export interface SessionPoolOptions extends PoolCaps {
@@ -231,7 +231,7 @@ export class SessionPoolService {
       verdict = 'reuse';
       return result;
     } catch (error) {
-      if (!gone(error)) verdict = 'reuse';
+      if (!gone(error)) verdict = gotNoAnswer(signal) ? 'suspect' : 'reuse';
       throw error;
     } finally {
       lease.release(verdict);
@@ -269,7 +269,8 @@ export class SessionPoolService {
   }
 
   /** A session for the pool: through the circuit of its server, with its standing stream if it is bound (P-4). */
-  private async open({ target, bound }: PoolKey): Promise<UpstreamSession> {
+  private async open({ target, bound, uncounted }: PoolKey): Promise<UpstreamSession> {
+    if (uncounted) this.metrics.unpooledSessions.inc({ purpose: 'health' });
     const listen = bound && !this.withoutStream.has(target.gatewayId);
     const session = await this.circuits.run(target, () => this.connect(target, { listen }));
     if (listen && session.standingStream === 'unsupported') this.withoutStream.add(target.gatewayId);

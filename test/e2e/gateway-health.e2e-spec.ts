@@ -55,7 +55,8 @@ describe('checkGateway of a streamable HTTP gateway (SPEC G-7)', () => {
       expect(await one.health.checkGateway(one.id)).toEqual({ healthy: true, durationMs: expect.any(Number) });
     }
     expect([listed(one) - lists, pinged(one), one.server.stats.initialize - opened]).toEqual([0, 3, 1]);
-    expect(one.pool.getMetrics()).toMatchObject({ hits: 2, misses: 1, totalSessions: 1, totalLeased: 0 });
+    expect(one.pool.getMetrics()).toMatchObject({ created: 1, totalSessions: 1, totalLeased: 0 });
+    expect(one.pool.getMetrics()).toMatchObject({ hits: 0, misses: 0 }); // P-17: nobody's calls
   });
 
   it('calls tools/list exactly once with MCP_SESSION_POOL_EXPLICIT_HEALTH_RPC, however many pages there are', async () => {
