@@ -52,6 +52,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Of those, the ones that could not be ended at their server. */
+  readonly unpooledOrphans = new Counter({
+    name: 'mcpgateway_unpooled_sessions_orphaned_total',
+    help: 'Sessions outside of the pool that could not be ended at their server',
+    labelNames: ['purpose'] as const,
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

@@ -36,11 +36,13 @@ interface Held {
   inFlight: number;
   /** A call on it got no answer: looked at before its next use. */
   suspect: boolean;
-  retired: boolean;
+  /** Set once it is retired: no new call gets it, and its last one gives it back with this. */
+  verdict: 'discard' | 'done' | undefined;
 }
 
 interface Slot {
-  readonly key: PoolKey;
+  /** The newest of equal keys: it carries the target that the next session is opened with. */
+  key: PoolKey;
   current?: Held;
   /** Single flight: parallel first calls cause one `initialize`. */
   opening: Promise<Held> | undefined;
@@ -84,16 +86,18 @@ export class BoundSessions {
     // Whatever it opened, nobody would ever end.
     if (this.over.has(use.sessionHash)) throw new CodedError('SESSION_NOT_FOUND', 'the session has ended');
     const slot = this.slotOf(use);
-    const fresh = !this.ready(slot) && slot.opening === undefined;
+    const opens = !this.ready(slot) && slot.opening === undefined;
+    // Whoever waited for the opening has a session as fresh as who caused it, though only that one pays the miss.
+    const fresh = !this.ready(slot);
     const held = this.ready(slot) ?? (await abortable(this.open(slot, use), signal));
     held.inFlight += 1;
-    if (!fresh) this.counters.hits += 1;
+    if (!opens) this.counters.hits += 1;
     try {
       const idleMs = fresh || held.inFlight > 1 ? 0 : held.suspect ? Infinity : this.now() - held.lastUsed;
       if (idleMs > 0) held.suspect = false;
       return await work(held.lease.resource, fresh, idleMs);
     } catch (error) {
-      if (discards(error)) this.retire(slot, held);
+      if (discards(error)) this.retire(slot, held, 'discard');
       else if (gotNoAnswer(signal)) held.suspect = true;
       throw error;
     } finally {
@@ -136,13 +140,14 @@ export class BoundSessions {
     let slot = slots.get(key.gatewayId);
     // Another URL or user for the same pair: the old one is of no use to anybody.
     if (slot && slot.key.id !== key.id) slot = this.renew(slots, slot, key);
+    if (slot) slot.key = key;
     if (!slot) slots.set(key.gatewayId, (slot = { key, opening: undefined, opened: false, ended: false }));
     return slot;
   }
 
   private ready(slot: Slot): Held | undefined {
     const held = slot.current;
-    if (held && held.lease.resource.lost !== undefined) this.retire(slot, held);
+    if (held && held.lease.resource.lost !== undefined) this.retire(slot, held, 'discard');
     return slot.current;
   }
 
@@ -154,9 +159,7 @@ export class BoundSessions {
   /** Owned by the slot and not by the call that came first: that one may give up without harm to the others. */
   private async openAnew(slot: Slot, { owner, key }: BoundUse): Promise<Held> {
     const lease = await this.options.acquire(slot.key);
-    // One hold is ours until those who waited for this have had their turn: nothing may end it under them before.
-    const held: Held = { lease, lastUsed: this.now(), inFlight: 1, suspect: false, retired: false };
-    setImmediate(() => this.leave(held));
+    const held: Held = { lease, lastUsed: this.now(), inFlight: 1, suspect: false, verdict: undefined };
     if (slot.opened) {
       this.counters.reopened += 1;
       if (owner) await settledWithin(owner.restore(lease.resource), RESTORE_TIMEOUT_MS);
@@ -167,7 +170,9 @@ export class BoundSessions {
     }
     slot.opened = true;
     slot.current = held;
-    if (slot.ended) this.retire(slot, held);
+    // One hold is ours until those who waited for this have had their turn: nothing may end it under them before.
+    setImmediate(() => this.leave(held));
+    if (slot.ended) this.retire(slot, held, 'done');
     return held;
   }
 
@@ -181,19 +186,19 @@ export class BoundSessions {
 
   private retireSlot(slot: Slot): void {
     slot.ended = true;
-    if (slot.current) this.retire(slot, slot.current);
+    if (slot.current) this.retire(slot, slot.current, 'done');
   }
 
-  private retire(slot: Slot, held: Held): void {
+  private retire(slot: Slot, held: Held, verdict: 'discard' | 'done'): void {
     if (slot.current === held) delete slot.current;
-    if (held.retired) return;
-    held.retired = true;
-    if (held.inFlight === 0) held.lease.release('discard');
+    if (held.verdict) return;
+    held.verdict = verdict;
+    if (held.inFlight === 0) held.lease.release(verdict);
   }
 
   private leave(held: Held): void {
     held.inFlight -= 1;
     held.lastUsed = this.now();
-    if (held.retired && held.inFlight === 0) held.lease.release('discard');
+    if (held.verdict && held.inFlight === 0) held.lease.release(held.verdict);
   }
 }

@@ -159,6 +159,47 @@ describe('BoundedPool', () => {
     expect(world.serial).toBeLessThanOrEqual(5);
   });
 
+  it('P-7 nor within the cap of a group', async () => {
+    const { pool, world } = makePool({ maxPerGroup: 1, starvingMs: 50 });
+    const held = await pool.acquire(A, forever);
+    held.release('reuse');
+    const busy = await pool.acquire(A, forever);
+    const starving = pool.acquire(B, forever);
+    const behind = pool.acquire(A, forever);
+    world.time = 60;
+    busy.release('reuse');
+    (await starving).release('reuse');
+    (await behind).release('reuse');
+  });
+
+  it('P-6 a waiter that no slot would help makes no other key give its session up', async () => {
+    const { pool, world } = makePool({ maxPerKey: 1, maxTotal: 2, starvingMs: 50 });
+    const c = await pool.acquire(C, forever);
+    const second = pool.acquire(C, forever); // waits for its own key's cap
+    const a = await pool.acquire(A, forever);
+    const next = pool.acquire(A, forever);
+    world.time = 100;
+    a.release('reuse');
+    expect((await next).resource).toBe(a.resource);
+    c.release('reuse');
+    expect((await second).resource).toBe(c.resource);
+  });
+
+  it('P-9 one that was opened for somebody who gave up is as good as any other, not fresh', async () => {
+    const { pool, world } = makePool();
+    const gate = deferred<void>();
+    world.opening = () => gate.promise;
+    const limit = new AbortController();
+    const given = pool.acquire(A, limit.signal).catch(() => undefined);
+    limit.abort();
+    await given;
+    gate.resolve();
+    await until(() => pool.numbers.idle === 1, { what: 'the session became idle' });
+    world.time = 70;
+    expect(pool.tryAcquire(A)).toMatchObject({ fresh: false, idleMs: 70 });
+    expect(pool.counters).toMatchObject({ misses: 1, hits: 0 });
+  });
+
   it('P-7 limits what one group may take', async () => {
     const { pool } = makePool({ maxPerGroup: 1 });
     const a = await pool.acquire(A, forever);
@@ -272,7 +313,7 @@ describe('BoundedPool', () => {
     expect(pool.tryAcquire(A)).toBeUndefined();
     (await pool.acquire(B, forever)).release('reuse');
     world.time = 2_100;
-    expect(pool.reap(60_000)).toEqual({ sessions: 1, keys: 0 });
+    expect(pool.reap(60_000)).toEqual({ sessions: 1, keys: 1 });
     await until(() => pool.numbers.total === 0, { what: 'everything ended' });
     expect(world.ended.map(({ why }) => why)).toEqual(['expired', 'expired']);
     expect(pool.numbers.keys).toBe(0);

@@ -21,7 +21,7 @@ export class BoundedPool<K extends Keyed, T> {
     misses: 0,
     opened: 0,
     openFailures: 0,
-    ended: { discarded: 0, expired: 0, 'made-room': 0, evicted: 0, closed: 0 },
+    ended: { done: 0, discarded: 0, expired: 0, 'made-room': 0, evicted: 0, closed: 0 },
   };
   private readonly buckets = new Map<string, Bucket<K, T>>();
   private readonly waiting = new Set<Bucket<K, T>>(); // exactly those with waiters; served in turn
@@ -63,12 +63,11 @@ export class BoundedPool<K extends Keyed, T> {
     const now = this.now();
     for (const bucket of [...this.buckets.values()]) {
       const unused = bucket.isIdle && now - bucket.lastUsed >= idleMs;
-      if (unused) reaped.keys += 1;
-      for (const entry of bucket.idleEntries()) {
-        if (!unused && entry.expiresAt > now) continue;
-        reaped.sessions += 1;
-        void this.end(entry, 'expired');
-      }
+      const due = bucket.idleEntries().filter((entry) => unused || entry.expiresAt <= now);
+      for (const entry of due) void this.end(entry, 'expired');
+      reaped.sessions += due.length;
+      // The key goes with its last session; one that is only closing has been counted.
+      if (due.length > 0 && bucket.isIdle && bucket.idleCount === 0) reaped.keys += 1;
     }
     return reaped;
   }
@@ -197,19 +196,27 @@ export class BoundedPool<K extends Keyed, T> {
       return;
     }
     // Only one that has served: else two keys that starve would end what is opened for each other, for ever.
-    if (entry.leases === 0 && entry.uses > 0 && this.somebodyStarves(bucket)) return void this.end(entry, 'made-room');
+    if (entry.leases === 0 && entry.uses > 0 && this.somebodyStarves(entry)) return void this.end(entry, 'made-room');
     bucket.makeAvailable(entry);
     if (entry.leases === 0) this.idle.add(entry);
     this.serve(bucket);
-    if (entry.leases === 0) this.pump(); // somebody of another key may wait for room
+    if (entry.leases > 0) return;
+    entry.laidIdle = true;
+    this.pump(); // somebody of another key may wait for room
   }
 
-  /** Whether the pool is full and somebody of another key has waited too long: then a busy key gives a slot up. */
-  private somebodyStarves(bucket: Bucket<K, T>): boolean {
-    if (bucket.waiters.length === 0 || this.capacity.total < this.options.maxTotal) return false;
-    const [first] = this.waiting; // it was served longest ago
-    const since = first === bucket ? undefined : first?.waiters[0]?.since;
-    return since !== undefined && this.now() - since >= this.options.starvingMs;
+  /** Whether somebody of another key has waited too long for just the slot that this one's end would free. */
+  private somebodyStarves({ bucket }: Entry<K, T>): boolean {
+    if (bucket.waiters.length === 0 || this.waiting.size < 2) return false;
+    const limit = this.now() - this.options.starvingMs;
+    for (const other of this.waiting) {
+      if (other === bucket || (other.waiters[0]?.since ?? Infinity) > limit) continue;
+      if (other.unserved <= 0 || other.size >= this.options.maxPerKey) continue; // a slot would not help
+      const shortage = this.capacity.shortage(other.key.group, other.size === 0);
+      if (shortage === 'total' || (shortage === 'group' && other.key.group === bucket.key.group)) return true;
+      if (shortage === 'keys' && bucket.size === 1) return true;
+    }
+    return false;
   }
 
   /** Lends what is available to those who wait for it, in their order. */
@@ -219,21 +226,22 @@ export class BoundedPool<K extends Keyed, T> {
       if (!entry) return;
       const waiter = bucket.waiters.shift() as Waiter<T>;
       this.tidy(bucket);
-      waiter.give(this.lend(entry, waiter.borrower));
+      // Straight from its opening to who waited for it; one that had to lie idle first is as good as any other.
+      waiter.give(this.lend(entry, waiter.borrower, entry.uses === 0 && !entry.laidIdle));
     }
   }
 
   private reasonToEnd(entry: Entry<K, T>): EndReason | undefined {
     if (this.closing) return 'closed';
+    if (entry.done) return 'done';
     if (entry.doomed || !this.options.isUsable(entry.resource)) return 'discarded';
     if (entry.generation !== entry.bucket.generation) return 'evicted';
     return entry.expiresAt <= this.now() ? 'expired' : undefined;
   }
 
-  private lend(entry: Entry<K, T>, borrower: string): Lease<T> {
+  private lend(entry: Entry<K, T>, borrower: string, fresh = false): Lease<T> {
     const now = this.now();
-    const fresh = entry.uses === 0;
-    if (!entry.bucket.key.uncounted) this.counters[fresh ? 'misses' : 'hits'] += 1;
+    if (!entry.bucket.key.uncounted) this.counters[entry.uses === 0 ? 'misses' : 'hits'] += 1;
     const idleMs = entry.suspect ? Infinity : now - entry.lastUsed;
     entry.suspect = false;
     entry.bucket.lease(entry, now, this.options.maxLeasesPerResource, borrower);
@@ -245,6 +253,7 @@ export class BoundedPool<K extends Keyed, T> {
       entry.bucket.unlease(entry, this.now());
       if (verdict === 'discard') entry.doomed = true;
       if (verdict === 'suspect') entry.suspect = true;
+      if (verdict === 'done') entry.done = true;
       if (entry.state === 'live') this.offer(entry); // else it was ended under its holder's hands
     };
     return { resource: entry.resource, fresh, idleMs, release };

@@ -1,11 +1,11 @@
 /**
  * What the borrower learnt of the resource (SPEC P-8). `suspect`: nothing against it is known, but somebody should look
- * before it is used again (a call on it got no answer).
+ * before it is used again (a call on it got no answer). `done`: nothing against it; who it was for needs it no more.
  */
-export type Verdict = 'reuse' | 'suspect' | 'discard';
+export type Verdict = 'reuse' | 'suspect' | 'discard' | 'done';
 
 /** Why a resource ends. */
-export type EndReason = 'discarded' | 'expired' | 'made-room' | 'evicted' | 'closed';
+export type EndReason = 'done' | 'discarded' | 'expired' | 'made-room' | 'evicted' | 'closed';
 
 export interface Keyed {
   /** Equal for equal keys. */
@@ -18,7 +18,7 @@ export interface Keyed {
 
 export interface Lease<T> {
   readonly resource: T;
-  /** Whether it was opened for this very lease (a miss). */
+  /** Whether it was opened for this very lease, and nothing has happened to it since. */
   readonly fresh: boolean;
   /** How long nobody had used it before this lease, in milliseconds; Infinity if it is suspect. */
   readonly idleMs: number;

@@ -13,6 +13,10 @@ export interface Entry<K extends Keyed, T> {
   /** Who has it, for the warning about leases held too long; `told` once it was given. */
   borrower: string;
   told: boolean;
+  /** Nobody took it when it was opened. */
+  laidIdle: boolean;
+  /** Given back with the verdict `done`. */
+  done: boolean;
   /** Given back with the verdict `suspect`. */
   suspect: boolean;
   /** Given back with the verdict `discard`: ends when its last lease does. */
@@ -79,6 +83,8 @@ export class Bucket<K extends Keyed, T> {
       uses: 0,
       borrower: '',
       told: false,
+      laidIdle: false,
+      done: false,
       suspect: false,
       doomed: false,
     };

@@ -19,6 +19,7 @@ export interface PoolMetricsSources {
     readonly sessionsReaped: number;
     readonly poolKeysEvicted: number;
     readonly repeats: number;
+    readonly terminated: number;
     readonly orphaned: number;
     readonly anonymousIdentityCount: number;
   };
@@ -51,7 +52,7 @@ export function poolMetrics({ pool, bound, circuits, counters, options, affinity
     totalLeased: numbers.leased,
     waiting: numbers.waiting,
     created: opened,
-    terminated: Object.values(ended).reduce((sum, count) => sum + count, 0) - counters.orphaned,
+    terminated: counters.terminated,
     orphaned: counters.orphaned,
     maxTotalKeys: options.maxKeys,
     maxTotalSessions: options.maxTotal,

@@ -99,11 +99,14 @@ describe('a call that got no session (P-7)', () => {
     expect(notSent(exhausted, AbortSignal.abort(cancelled))).toBe(cancelled);
   });
 
-  it('else keeps its failure: an exhausted pool, what nobody foresaw, an abort without a reason', () => {
+  it('an abort without a reason of ours is a cancel', () => {
+    expect(notSent(exhausted, AbortSignal.abort())).toMatchObject({ code: 'CANCELLED', execution: 'none' });
+  });
+
+  it('else keeps its failure: an exhausted pool, what nobody foresaw', () => {
     const bug = new Error('bug');
     expect(notSent(exhausted, quiet)).toBe(exhausted);
     expect(notSent(bug, quiet)).toBe(bug);
-    expect(notSent(exhausted, AbortSignal.abort())).toBe(exhausted);
   });
 
   it('keeps status and time to wait of a server that is busy', () => {
@@ -130,17 +133,21 @@ describe('a session lost at HTTP 200 (P-9)', () => {
   it.each([
     { code: -32000, message: 'Session not found' },
     { code: -32001, message: 'session terminated' },
-    { code: -32600, message: 'Bad Request: the Session 17 has expired' },
+    { code: -32600, message: 'Bad Request: session expired' },
+    { code: -32000, message: 'Bad Request: No valid session ID provided' },
     { code: -32001, message: 'Session does not exist' },
-  ])('$message ($code): lost, and surely not run', (error) => {
-    const thrown = catchOf(() => sessionLossOf(reply(error), session, key));
-    expect(thrown).toMatchObject({ code: 'UPSTREAM_SESSION_LOST', execution: 'none' });
+  ])('$message ($code): lost; it may be a tool that says so, so the words are kept', (error) => {
+    const answer = reply(error);
+    const thrown = catchOf(() => sessionLossOf(answer, session, key));
+    expect(thrown).toMatchObject({ code: 'UPSTREAM_SESSION_LOST', execution: 'unknown', answer });
     expect(String(thrown)).toContain('files');
   });
 
   it.each([
     ['a tool about sessions of its own', { code: -32602, message: 'Session not found' }],
     ['another error of the transport', { code: -32000, message: 'Bad Request: no such thing' }],
+    ['a login of the tool', { code: -32000, message: 'login session has expired' }],
+    ['a browser of the tool', { code: -32001, message: 'Browser session 7 not found' }],
     ['a session that is mentioned', { code: -32000, message: 'this session may not call that tool' }],
     ['no object', null],
     ['a number as message', { code: -32000, message: 5 }],

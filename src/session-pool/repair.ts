@@ -58,7 +58,13 @@ export function mayRepeat(error: unknown, facts: AttemptFacts): 'free' | 'once' 
  * gave up while waiting hears why he did, with the pool's numbers, and not that the pool is exhausted.
  */
 export function notSent(error: unknown, signal: AbortSignal): unknown {
-  const failure: unknown = signal.aborted && signal.reason instanceof CodedError ? signal.reason : error;
+  if (signal.aborted && !(signal.reason instanceof CodedError)) {
+    return new UpstreamError('CANCELLED', 'the call was cancelled before it was sent', {
+      execution: 'none',
+      cause: error,
+    });
+  }
+  const failure: unknown = signal.aborted ? signal.reason : error;
   if (!(failure instanceof UpstreamError)) return failure;
   const { message, reason, status, options } = failure;
   const code = failure.code === 'UPSTREAM_INTERRUPTED' ? 'UPSTREAM_UNAVAILABLE' : failure.code;
@@ -74,17 +80,31 @@ export function notSent(error: unknown, signal: AbortSignal): unknown {
   });
 }
 
-const SESSION_GONE = /\bsession\b.{0,40}\b(not found|terminated|expired|unknown|invalid|does not exist)\b/i;
+/** What transports say of a session that they do not know, and nothing else: the whole text, not a part of it. */
+const SESSION_GONE =
+  /^(bad request: )?(no valid session id provided|(mcp )?session( id)? (was )?(not found|terminated|expired|unknown|does not exist))[.!]?$/i;
 /** Codes that servers use for what their transport refuses; a tool's own error has others. */
 const TRANSPORT_CODES = new Set([-32000, -32001, -32600]);
 /** An error about a session is short; nothing longer is looked at. */
-const MAX_ERROR_BYTES = 2_048;
+const MAX_ERROR_BYTES = 512;
 
 /**
- * Some servers say at HTTP 200, with a JSON-RPC error, that they do not know the session (SPEC P-9).
- *
- * @returns `result`, unless it is such an error
- * @throws UpstreamError UPSTREAM_SESSION_LOST: the server refused the call before running it
+ * The server said at HTTP 200, with a JSON-RPC error, that it does not know the session. Its words may as well be a
+ * tool's: so the session ends, the call is repeated only where it may run twice, and else this answer is the answer.
+ */
+export class SessionLossAnswer extends UpstreamError {
+  constructor(
+    readonly answer: unknown,
+    gateway: string,
+  ) {
+    const message = `${gateway}: the server no longer knows the session`;
+    super('UPSTREAM_SESSION_LOST', message, { execution: 'unknown', gateway });
+  }
+}
+
+/**
+ * @returns `result`, unless it is such an error (SPEC P-9)
+ * @throws SessionLossAnswer
  */
 export function sessionLossOf<R>(result: R, session: UpstreamSession, key: PoolKey): R {
   const reply = result as { kind?: unknown; raw?: unknown } | undefined;
@@ -94,8 +114,6 @@ export function sessionLossOf<R>(result: R, session: UpstreamSession, key: PoolK
   const error = JSON.parse(Buffer.from(reply.raw).toString('utf8')) as { code?: unknown; message?: unknown } | null;
   const { code, message } = error ?? {};
   if (typeof code !== 'number' || !TRANSPORT_CODES.has(code)) return result;
-  if (typeof message !== 'string' || !SESSION_GONE.test(message)) return result;
-  const { gatewayName: gateway } = key.target;
-  const text = `${gateway}: the server no longer knows the session`;
-  throw new UpstreamError('UPSTREAM_SESSION_LOST', text, { execution: 'none', gateway });
+  if (typeof message !== 'string' || !SESSION_GONE.test(message.trim())) return result;
+  throw new SessionLossAnswer(result, key.target.gatewayName);
 }

@@ -83,7 +83,10 @@ export class SessionMappings {
   /** The same for memory alone, without waiting: the way of a call. @param sessionHash SHA-256 of the session's id */
   note(sessionHash: string, parts: PoolKeyParts): void {
     if (!this.options.enabled) return;
-    const known = this.known.get(sessionHash)?.get(placeOf(parts[1], parts[3], parts[4]))?.parts;
+    // A session for which nothing was registered looks nothing up.
+    const mine = this.known.get(sessionHash);
+    if (!mine) return;
+    const known = mine.get(placeOf(parts[1], parts[3], parts[4]))?.parts;
     if (known?.[0] === parts[0]) this.counters.localHits += 1;
     else this.counters.misses += 1;
   }

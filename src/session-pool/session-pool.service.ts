@@ -14,7 +14,7 @@ import { HealthChain, type HealthMethod } from './health-chain.js';
 import { PoolError, type PoolNumbers } from './pool.errors.js';
 import { type PoolKey } from './pool-key.js';
 import { poolMetrics, type PoolMetrics } from './pool-metrics.js';
-import { discards, gotNoAnswer, mayRepeat, notSent, sessionLossOf } from './repair.js';
+import { discards, gotNoAnswer, mayRepeat, notSent, SessionLossAnswer, sessionLossOf } from './repair.js';
 import { type SessionMappings } from './session-mappings.js';
 
 export interface SessionPoolOptions extends PoolCaps {
@@ -65,6 +65,7 @@ export class SessionPoolService {
     sessionsReaped: 0,
     poolKeysEvicted: 0,
     repeats: 0,
+    terminated: 0,
     orphaned: 0,
     anonymousIdentityCount: 0,
   };
@@ -75,6 +76,8 @@ export class SessionPoolService {
   /** Gateways that answered 405 to the standing stream: not asked again until they change (P-4). */
   private readonly withoutStream = new Set<string>();
   private reaper: NodeJS.Timeout | undefined;
+  /** Aborts what is still being opened when the grace of `close()` is over. */
+  private readonly ending = new AbortController();
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -91,7 +94,9 @@ export class SessionPoolService {
       ...options,
       starvingMs: options.acquireTimeoutMs / 2,
       create: (key) => this.open(key),
-      destroy: (session) => this.terminate(session),
+      destroy: async (session) => {
+        this.counters[(await session.close('terminate')) === 'orphaned' ? 'orphaned' : 'terminated'] += 1;
+      },
       isUsable: (session) => session.lost === undefined,
     });
     this.bound = new BoundSessions({ acquire: (key) => this.acquire(key, undefined, 'bound') });
@@ -134,7 +139,7 @@ export class SessionPoolService {
       return await work(session);
     } finally {
       this.unpooled.delete(session);
-      await this.terminate(session);
+      if ((await session.close('terminate')) === 'orphaned') this.metrics.unpooledOrphans.inc({ purpose });
     }
   }
 
@@ -187,7 +192,8 @@ export class SessionPoolService {
 
   private async useWithRepair<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
     let repeated = false;
-    for (;;) {
+    // No more than there can be dead sessions of the key, and one.
+    for (let tries = this.options.maxPerKey + 1; ; tries -= 1) {
       let lent: 'fresh' | 'used' | undefined;
       try {
         return await this.attempt(use, work, signal, (fresh) => (lent = fresh ? 'fresh' : 'used'));
@@ -195,7 +201,10 @@ export class SessionPoolService {
         // Whatever failed before there was a session, the call itself was not sent.
         const repeatable = use.repeatable || lent === undefined;
         const again = mayRepeat(error, { fresh: lent !== 'used', repeated, repeatable });
-        if (again === 'no' || signal.aborted) throw lent === undefined ? notSent(error, signal) : error;
+        if (again === 'no' || tries === 0 || signal.aborted) {
+          if (error instanceof SessionLossAnswer) return error.answer as R; // the server's own words
+          throw lent === undefined ? notSent(error, signal) : error;
+        }
         // A dead session that was surely not asked costs no repetition: there may be several of them, one after another.
         if (again === 'once') repeated = true;
         this.counters.repeats += 1;
@@ -211,7 +220,10 @@ export class SessionPoolService {
   ): Promise<R> {
     const { key, bound, borrower } = use;
     const checked = async (session: UpstreamSession): Promise<R> => sessionLossOf(await work(session), session, key);
-    if (!this.options.enabled) return this.openUnpooled(key.target, 'call', checked, signal);
+    if (!this.options.enabled) {
+      const noted = (session: UpstreamSession): Promise<R> => (note(true), checked(session));
+      return this.openUnpooled(key.target, 'call', noted, signal);
+    }
     const gone = (error: unknown): boolean => discards(error, signal);
     if (bound) {
       this.mappings.note(bound.sessionHash, key.parts);
@@ -272,8 +284,11 @@ export class SessionPoolService {
   private async open({ target, bound, uncounted }: PoolKey): Promise<UpstreamSession> {
     if (uncounted) this.metrics.unpooledSessions.inc({ purpose: 'health' });
     const listen = bound && !this.withoutStream.has(target.gatewayId);
-    const session = await this.circuits.run(target, () => this.connect(target, { listen }));
-    if (listen && session.standingStream === 'unsupported') this.withoutStream.add(target.gatewayId);
+    const session = await this.circuits.run(target, () => this.connect(target, { listen }, this.ending.signal));
+    // Its answer may come after the first call: who opens next should know of it all the same.
+    void session.standingStreamReady?.then(() => {
+      if (session.standingStream === 'unsupported') this.withoutStream.add(target.gatewayId);
+    });
     return session;
   }
 
@@ -291,10 +306,6 @@ export class SessionPoolService {
     );
   }
 
-  private async terminate(session: UpstreamSession): Promise<void> {
-    if ((await session.close('terminate')) === 'orphaned') this.counters.orphaned += 1;
-  }
-
   private reap(): void {
     const { sessions, keys } = this.pool.reap(this.options.idleEvictionMs);
     this.counters.sessionsReaped += sessions;
@@ -308,9 +319,11 @@ export class SessionPoolService {
 
   private async end(): Promise<void> {
     clearTimeout(this.reaper);
-    const others = [...this.unpooled].map((session) => this.terminate(session));
+    const others = [...this.unpooled].map((session) => session.close('terminate'));
     const closed = this.pool.close(this.options.drainMs);
     this.bound.endAll();
+    const timer = setTimeout(() => this.ending.abort(PoolError.closed(this.pool.numbers)), this.options.drainMs);
     await Promise.all([closed, ...others]);
+    clearTimeout(timer);
   }
 }

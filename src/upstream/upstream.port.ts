@@ -58,7 +58,7 @@ export interface UpstreamMessage {
   readonly origin?: number;
 }
 
-export type StandingStreamState = 'opening' | 'open' | 'waiting' | 'unsupported' | 'closed';
+export type StandingStreamState = 'opening' | 'open' | 'waiting' | 'unsupported' | 'refused' | 'closed';
 
 export interface RequestOptions {
   /** Aborting cancels: `notifications/cancelled` is sent and the request's stream is closed (SPEC D-8). */
@@ -91,6 +91,8 @@ export interface UpstreamSession {
   readonly server: ServerInfo;
   /** The standing stream of a streamable HTTP session, where one was asked for; `unsupported`: the server has none. */
   readonly standingStream?: StandingStreamState;
+  /** Resolves when the server has answered the first attempt to open it. */
+  readonly standingStreamReady?: Promise<void>;
   /** Set once the session is known to be of no more use. */
   readonly lost?: UpstreamError;
 

@@ -85,8 +85,10 @@ export class StandingStream {
     if (status === 404 && this.wire.sessionId !== undefined) {
       this.close();
       this.onSessionLost();
+    } else if (status === 405) {
+      this.state = 'unsupported';
     } else if (status >= 400 && status < 500) {
-      this.state = 'unsupported'; // 405, or a server that has no such route: a retry would only make a storm
+      this.state = 'refused'; // this session gets none; a retry would only make a storm
     } else {
       this.again();
     }
@@ -112,7 +114,7 @@ export class StandingStream {
 
   private again(): void {
     this.markReady();
-    if (this.state === 'closed' || this.state === 'unsupported') return;
+    if (this.state === 'closed' || this.state === 'unsupported' || this.state === 'refused') return;
     this.state = 'waiting';
     const pause = Math.min(this.retryMs * 2 ** this.failures, Math.max(MAX_RETRY_MS, this.retryMs));
     this.failures = Math.min(this.failures + 1, 10);

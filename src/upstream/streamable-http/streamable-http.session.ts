@@ -70,6 +70,10 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     return this.stream?.current;
   }
 
+  get standingStreamReady(): Promise<void> | undefined {
+    return this.stream?.ready;
+  }
+
   async request(method: string, params: RawJson | undefined, options: RequestOptions = {}): Promise<UpstreamReply> {
     if (this.lost) throw this.gone(this.lost);
     const id = (this.lastId += 1);
@@ -269,7 +273,8 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   }
 
   private async end(ending: Ending): Promise<EndResult> {
-    const known = this.lost === undefined;
+    // The server has forgotten a lost session; one whose credentials were refused may well live on there.
+    const known = this.lost === undefined || this.lost.code === 'UPSTREAM_UNAUTHORIZED';
     this.lost ??= this.error('UPSTREAM_SESSION_LOST', 'the session was closed', 'none');
     this.stream?.close();
     for (const call of [...this.calls.values()]) {
