@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { withDeadline } from '../common/deadline.js';
 import { ANONYMOUS } from '../common/principal.js';
 import { type Log } from '../logging/logger.js';
@@ -87,6 +88,7 @@ export class SessionPoolService {
     private readonly log: Log,
     readonly mappings: SessionMappings,
   ) {
+    setMaxListeners(0, this.ending.signal); // one for each session that is being opened, gone when it is
     this.circuits = new Circuits(options.circuit);
     this.gates = new CallGates(options.calls);
     this.health = new HealthChain({ methods: options.healthCheckMethods, timeoutMs: options.healthCheckTimeoutMs });

@@ -145,10 +145,10 @@ function caseOf(title: string): ContractCase {
   return found;
 }
 
-async function verdict(one: ContractCase, subject: Subject): Promise<'passes' | 'fails'> {
+async function verdict(one: ContractCase, subject: Subject, patienceMs = PATIENCE_MS): Promise<'passes' | 'fails'> {
   const bench = await Bench.open(subject);
   const done = new AbortController();
-  const patience = pause(PATIENCE_MS, 'fails' as const, { signal: done.signal }).catch(() => 'fails' as const);
+  const patience = pause(patienceMs, 'fails' as const, { signal: done.signal }).catch(() => 'fails' as const);
   const run = one.run(bench).then(
     () => 'passes' as const,
     () => 'fails' as const,
@@ -166,7 +166,8 @@ describe('the contract of connectors bites (STYLE rule 18)', () => {
   it.each(DOUBLES)('a connector that $fault fails "$bites"', async ({ bites, subject }) => {
     const one = caseOf(bites);
 
-    expect(await verdict(one, SSE)).toBe('passes');
+    // What is sound may take its time on a busy machine; only the broken one is given up on soon.
+    expect(await verdict(one, SSE, 20_000)).toBe('passes');
     expect(await verdict(one, subject)).toBe('fails');
   });
 });

@@ -1,90 +1,12 @@
-import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createLog } from '../../src/logging/logger.js';
-import { Metrics } from '../../src/metrics/metrics.js';
-import { RedisService } from '../../src/redis/redis.service.js';
-import { PoolKey, SessionPoolService, type Target, UpstreamError } from '../../src/session-pool/index.js';
-import { SessionMappings } from '../../src/session-pool/session-mappings.js';
-import { type SessionPoolOptions } from '../../src/session-pool/session-pool.service.js';
-import { UpstreamConnector } from '../../src/upstream/upstream.connector.js';
+import { PoolKey, type Target, UpstreamError } from '../../src/session-pool/index.js';
+import { rpcError } from '../support/raw-mcp.js';
 import { until } from '../support/until.js';
-import { type RawMcp, rpcError, startRawMcp } from '../support/raw-mcp.js';
+import { endAll, hang, makePool, PARAMS, pay, raw, targetOf, USER } from './pool-bare.support.js';
 
-/** Findings of a review, kept: each opens with what went wrong. */
+/** Findings of a review, kept: what each title says was not so. */
 
-const PARAMS = Buffer.from('{"name":"pay","arguments":{}}');
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-function makePool(options: Partial<SessionPoolOptions> = {}) {
-  const log = createLog({ LOG_LEVEL: 'silent', REPLICA_ID: 'test' });
-  const metrics = new Metrics();
-  const limits = { connectTimeoutMs: 1_000, transportTimeoutMs: 1_000, cleanupTimeoutMs: 500 };
-  const connector = new UpstreamConnector({ ...limits, clientInfo: { name: 'test', version: '1' } });
-  const mappings = new SessionMappings(
-    { enabled: false, ttlMs: 1_000, keyPrefix: 't:' },
-    new RedisService(undefined, log),
-    metrics.affinity,
-  );
-  const pool = new SessionPoolService(
-    {
-      enabled: true,
-      maxPerKey: 10,
-      maxTotal: 100,
-      maxPerGroup: 100,
-      maxKeys: 0,
-      maxLeasesPerResource: 1,
-      ttlMs: 60_000,
-      idleEvictionMs: 60_000,
-      acquireTimeoutMs: 1_000,
-      createTimeoutMs: 1_000,
-      healthCheckIntervalMs: 60_000,
-      healthCheckMethods: ['ping'],
-      healthCheckTimeoutMs: 300,
-      leaseWarningMs: 60_000,
-      reapIntervalMs: 1_000,
-      drainMs: 200,
-      circuit: { threshold: 5, resetMs: 1_000 },
-      calls: { maxInFlight: 1_000, maxQueued: 1_000 },
-      ...options,
-    },
-    connector,
-    metrics,
-    log,
-    mappings,
-  );
-  ends.push(async () => {
-    await pool.close();
-    await connector.close();
-  });
-  return { pool, metrics };
-}
-
-async function raw(...args: Parameters<typeof startRawMcp>): Promise<RawMcp> {
-  const server = await startRawMcp(...args);
-  ends.push(() => server.close());
-  return server;
-}
-
-function targetOf({ url }: RawMcp): Target {
-  const credentials = { headers: () => ({}) };
-  return { gatewayId: 'g', gatewayName: 'raw', url, transport: 'streamablehttp', credentials };
-}
-
-async function pay(pool: SessionPoolService, target: Target, how: { bound?: boolean; repeatable?: boolean } = {}) {
-  const key = how.bound ? PoolKey.bound('user', 'hash', target) : PoolKey.pooled(USER, target);
-  const signal = AbortSignal.timeout(3_000);
-  const use = {
-    key,
-    repeatable: how.repeatable ?? false,
-    borrower: 'test',
-    ...(how.bound ? { bound: { sessionHash: 'hash' } } : {}),
-  };
-  return pool.use(use, (session) => session.request('tools/call', PARAMS, { signal }), signal);
-}
-const USER = { userIdentity: 'user', identityHash: 'identity' };
+afterEach(() => endAll());
 
 describe('an unsafe call runs once, and is never called unrun when it may have run (P-9, P-13)', () => {
   it.each([true, false])('a server that dies in mid-call; pool enabled: %s', async (enabled) => {
@@ -217,19 +139,3 @@ describe('a server that hangs after it was warm (P-8, P-12)', () => {
     expect(pool.getMetrics().healthCheckFailures).toBe(1);
   });
 });
-
-async function hang(): Promise<RawMcp> {
-  const server = createServer(() => undefined).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  const made = {
-    url: `http://127.0.0.1:${port}/mcp`,
-    count: {},
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-  ends.push(() => made.close());
-  return made;
-}

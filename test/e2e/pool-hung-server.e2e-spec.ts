@@ -74,13 +74,14 @@ describe('a hung server (P-7, P-12)', () => {
     await hung.waitFor(({ stalled }) => stalled >= 100);
     const beside = await probe();
     figures('100 calls that hang beside it, p95 ms', { alone, beside });
-    expect(beside).toBeLessThan(3 * alone + 5);
+    expect(beside).toBeLessThan(3 * alone + 50); // a call that waited for a hung one would take seconds
     await hung.stop();
     await Promise.all(hanging);
   });
 
   it('the breaker opens after the threshold, fails at once with the time left, and one probe closes it', async () => {
-    const { hung, replica } = await setUp();
+    // Wide limits: what is shown is the number of attempts, not how fast this machine is.
+    const { hung, replica } = await setUp({ CALL_TIMEOUT_SECONDS: '5', MCP_SESSION_POOL_CREATE_TIMEOUT: '1' });
     hung.faults.stall = 'all';
     for (let attempt = 1; attempt <= THRESHOLD; attempt += 1) {
       expect((await echo(replica, 'hung', attempt)).code).toBe('UPSTREAM_TIMEOUT');
@@ -95,17 +96,18 @@ describe('a hung server (P-7, P-12)', () => {
       expect(data).toMatchObject({ retryable: true, gateway: 'Hung' });
       expect(data?.['retryAfterMs']).toBeGreaterThan(0);
       expect(data?.['retryAfterMs']).toBeLessThanOrEqual(RESET_MS);
-      expect(ms).toBeLessThan(DEADLINE_MS);
+      expect(ms).toBeLessThan(1_000); // at once, not after another attempt
     }
     expect(hung.stats.initialize).toBe(initialize);
 
     delete hung.faults.stall;
-    hung.faults.initializeDelayMs = 80; // so that the others come while the probe is out
+    hung.faults.initializeDelayMs = 500; // so that the others come while the probe is out
     await until(() => performance.now() - opened > RESET_MS + 20, { what: 'the reset time is over' });
     const probing = await Promise.all(Array.from({ length: 10 }, (_, who) => echo(replica, 'hung', who)));
     expect(hung.stats.initialize - initialize).toBe(1);
     expect(probing.filter(({ ok }) => ok)).toHaveLength(1);
     expect(new Set(probing.flatMap(({ code }) => code ?? []))).toEqual(new Set(['CIRCUIT_OPEN']));
+    delete hung.faults.initializeDelayMs;
     expect((await Promise.all(probing.map((_, who) => echo(replica, 'hung', who)))).every(({ ok }) => ok)).toBe(true);
     expect(poolOf(replica).getMetrics().circuitBreakerTrips).toBe(1);
     figures('breaker', {

@@ -21,7 +21,10 @@ type Answer = (message: RawMessage, res: ServerResponse, req: IncomingMessage) =
  * An MCP server without an SDK, for misbehaviour that an SDK does not know: `initialize` is answered with a new session,
  * notifications with 202, and every other request as the test says (what it returns is the `result`).
  */
-export async function startRawMcp(answer: Answer, options: { deleteStatus?: number } = {}): Promise<RawMcp> {
+export async function startRawMcp(
+  answer: Answer,
+  options: { deleteStatus?: number; initializeDelayMs?: number } = {},
+): Promise<RawMcp> {
   const count: Record<string, number> = {};
   const server = createServer((req, res) => {
     const chunks: Buffer[] = [];
@@ -33,10 +36,15 @@ export async function startRawMcp(answer: Answer, options: { deleteStatus?: numb
       if (req.method === 'DELETE') return void res.writeHead(options.deleteStatus ?? 200).end();
       if (req.method !== 'POST') return void res.writeHead(405).end();
       if (message.id === undefined) return void res.writeHead(202).end();
-      const result = name === 'initialize' ? initialized(res, count[name]) : answer(message, res, req);
-      if (res.headersSent || result === undefined) return;
-      const body = JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
-      res.writeHead(200, { 'content-type': 'application/json' }).end(body);
+      const reply = (): void => {
+        const result = name === 'initialize' ? initialized(res, serial) : answer(message, res, req);
+        if (res.headersSent || result === undefined) return;
+        const body = JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
+        res.writeHead(200, { 'content-type': 'application/json' }).end(body);
+      };
+      const serial = count[name];
+      if (name === 'initialize' && options.initializeDelayMs) setTimeout(reply, options.initializeDelayMs);
+      else reply();
     });
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
