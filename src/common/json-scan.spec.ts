@@ -1,16 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkJson, JsonError, MAX_DEPTH, scanArray, scanObject, sliceOf } from './json-scan.js';
-
-/** Mulberry32: seeded, so that a failure can be run again. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+import { random } from '../../test/support/random.js';
 
 const accepts = (text: string, parse: (text: string) => void): boolean => {
   try {

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/until.js';
 import { BoundedPool } from './bounded-pool.js';
 import { type Lease } from './bounded-pool.types.js';
+import { random } from '../../test/support/random.js';
 
 interface Resource {
   readonly key: string;
@@ -250,14 +251,4 @@ class Model {
 /** `expect` is too slow for a million checks. */
 function holds(condition: boolean, what: string, seen: unknown): void {
   if (!condition) throw new Error(`does not hold: ${what}; ${inspect(seen, { depth: 4 })}`);
-}
-
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

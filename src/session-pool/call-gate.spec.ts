@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { CallGate, CallGates, type Leave } from './call-gate.js';
 import { PoolError } from './pool.errors.js';
+import { random } from '../../test/support/random.js';
 
 const forever = new AbortController().signal;
 setMaxListeners(0, forever);
@@ -237,13 +238,3 @@ describe('CallGates (P-7)', () => {
     expect(gates.numbers.gateways).toBe(0);
   });
 });
-
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}

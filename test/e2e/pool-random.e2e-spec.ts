@@ -4,6 +4,7 @@ import { sha256Hex } from '../../src/common/principal.js';
 import { PoolKey, type PoolUse, type Target, type UpstreamSession } from '../../src/session-pool/index.js';
 import { type McpTestServer } from '../support/mcp-server.js';
 import { figures, poolOf, PoolWorld } from './pool-world.support.js';
+import { random } from '../support/random.js';
 
 const OPERATIONS = 500;
 
@@ -116,15 +117,4 @@ function useOf(target: Target, who: number, ended: ReadonlySet<string>, { bind, 
   if (!bind) return { ...common, key: PoolKey.pooled({ userIdentity: user, identityHash: user }, target) };
   const hash = sessionHash(who, ended);
   return { ...common, key: PoolKey.bound(user, hash, target), bound: { sessionHash: hash } };
-}
-
-/** Mulberry32: small, and the same everywhere. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
