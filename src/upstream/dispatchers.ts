@@ -5,10 +5,11 @@ import { type TlsMaterial } from './upstream.port.js';
 /** Standing streams have sockets of their own, so that they cannot starve calls (SPEC P-4). */
 export type SocketUse = 'call' | 'stream';
 
+/** Sockets to one origin for each use: the pool's caps bind long before. */
+const MAX_SOCKETS_PER_ORIGIN = 1_024;
+
 export interface DispatchersOptions {
   readonly connectTimeoutMs: number;
-  /** Sockets to one origin, for each use. */
-  readonly maxSocketsPerOrigin: number;
 }
 
 /**
@@ -38,9 +39,9 @@ export class Dispatchers {
   }
 
   private open(tls: TlsMaterial | undefined): Agent {
-    const { connectTimeoutMs, maxSocketsPerOrigin } = this.options;
+    const { connectTimeoutMs } = this.options;
     return new Agent({
-      connections: maxSocketsPerOrigin,
+      connections: MAX_SOCKETS_PER_ORIGIN,
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -1,6 +1,34 @@
+import { withDeadline } from '../common/deadline.js';
 import { type ConnectorOptions, UPSTREAM_PROTOCOL_VERSIONS } from './connector-options.js';
 import { UpstreamError } from './upstream.errors.js';
-import { type ServerInfo, type UpstreamReply } from './upstream.port.js';
+import { type ConnectOptions, type ServerInfo, type UpstreamReply, type UpstreamSession } from './upstream.port.js';
+
+/**
+ * The handshake of a new session, whatever the transport (MCP, Lifecycle).
+ *
+ * @param adopt takes what the server said before `notifications/initialized` is sent: that carries the revision
+ * @throws UpstreamError UPSTREAM_TIMEOUT after `transportTimeoutMs`; UPSTREAM_NOT_MCP; what the session throws
+ */
+export async function initialize(
+  session: UpstreamSession,
+  gateway: string,
+  { transportTimeoutMs, clientInfo }: ConnectorOptions,
+  { clientCapabilities, signal }: ConnectOptions,
+  adopt: (server: ServerInfo) => void,
+): Promise<void> {
+  const late = (): Error =>
+    new UpstreamError('UPSTREAM_TIMEOUT', `${gateway}: no answer to initialize in ${transportTimeoutMs} ms`, {
+      reason: 'timeout',
+      execution: 'unknown',
+      gateway,
+    });
+  const params = initializeParams(clientInfo, clientCapabilities);
+  const reply = await withDeadline(transportTimeoutMs, signal, late, (limit) =>
+    session.request('initialize', params, { signal: limit }),
+  );
+  adopt(readInitializeResult(reply, gateway));
+  await session.notify('notifications/initialized', undefined, signal);
+}
 
 /** `params` of `initialize` (MCP, Lifecycle). */
 export function initializeParams(
