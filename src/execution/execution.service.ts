@@ -130,7 +130,9 @@ export class ExecutionService {
     try {
       const reply = await this.pool.use(
         {
-          ...poolUseFor(gateway, context),
+          gatewayId: gateway.id,
+          gatewayName: gateway.name,
+          place: () => poolUseFor(gateway, context),
           repeatable,
           borrower: `${method} ${shown(call.name)} for ${context.caller.userIdentity.slice(0, 8)}`,
         },

@@ -1,6 +1,6 @@
 import { type GatewayEntry } from '../catalogue/index.js';
 import { type Caller } from '../common/principal.js';
-import { type BoundOwner, PoolKey, type PoolUse } from '../session-pool/index.js';
+import { type BoundOwner, PoolKey, type PoolPlace } from '../session-pool/index.js';
 
 /** A downstream session, as the pool needs to know it. */
 export interface DownstreamBinding {
@@ -18,13 +18,13 @@ interface Context {
  * Which session a call gets, by the gateway's policy (SPEC P-15). `auto`: the one bound to the downstream session where
  * there is one and the server keeps state for a session; else one that is shared by identity.
  */
-export function poolUseFor(gateway: GatewayEntry, { caller, session }: Context): Pick<PoolUse, 'key' | 'bound'> {
+export function poolUseFor(gateway: GatewayEntry, { caller, session }: Context): PoolPlace {
   const { target } = gateway;
-  const bind = (): Pick<PoolUse, 'key' | 'bound'> => {
+  const bind = (): PoolPlace => {
     if (!session) return { key: PoolKey.pooled(caller, target) };
     const { hash, owner } = session;
     return {
-      key: PoolKey.bound(caller.userIdentity, hash, target),
+      key: PoolKey.bound(caller.userIdentity, hash, target, owner?.clientCapabilities),
       bound: { sessionHash: hash, ...(owner ? { owner } : {}) },
     };
   };

@@ -3,6 +3,7 @@ import { withDeadline } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import {
   PoolKey,
+  type PoolPlace,
   type ReasonClass,
   type SessionPoolService,
   UpstreamError,
@@ -68,7 +69,6 @@ export class GatewayHealth {
 
   /** The last answer that was needed to know. */
   private ask(gateway: GatewayEntry, limit: StepLimit): Promise<UpstreamReply> {
-    const { target } = gateway;
     const work = async (session: UpstreamSession): Promise<UpstreamReply> => {
       limit.hold(); // each request has a limit of its own, so that the pool sees a session that does not answer
       try {
@@ -79,8 +79,10 @@ export class GatewayHealth {
         limit.restart(); // the pool may open another session for a dead one
       }
     };
+    const { id: gatewayId, name: gatewayName, target } = gateway;
     if (target.transport === 'sse') return this.sessions.openUnpooled(target, 'health', work, limit.signal);
-    const use = { key: PoolKey.health(target), repeatable: true, borrower: 'health check' };
+    const place = (): PoolPlace => ({ key: PoolKey.health(gateway.target) });
+    const use = { gatewayId, gatewayName, place, repeatable: true, borrower: 'health check' };
     return this.sessions.use(use, work, limit.signal);
   }
 

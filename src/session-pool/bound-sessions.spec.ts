@@ -315,23 +315,26 @@ describe('a bound session that had to be opened anew (P-9)', () => {
   function recorded() {
     const events: string[] = [];
     const owner: BoundOwner = {
-      restore: async (session) => void events.push(`restore ${(session as FakeSession).serial}`),
+      clientCapabilities: {},
+      opened: async (session, again) =>
+        void events.push(`${again ? 'again' : 'first'} ${(session as FakeSession).serial}`),
       stateLost: (gateway) => void events.push(`state of ${gateway} lost`),
     };
     return { owner, events };
   }
 
-  it('restores before the first call on it and tells the client, once; never on a first opening', async () => {
+  it('tells its owner before the first call on each, and the client, once; no state is lost by a first opening', async () => {
     const { bound, world } = makeWorld();
     const { owner, events } = recorded();
     const use = useOf('s', gw, owner);
     await call(bound, use);
     await call(bound, use);
-    expect(events).toEqual([]);
+    expect(events).toEqual(['first 1']);
+    events.length = 0;
     (world.opened[0] as FakeSession).lost = lost();
     const work = async (session: UpstreamSession): Promise<void> => void events.push(`work ${await serialOf(session)}`);
     await Promise.all([1, 2].map(() => bound.use(use, work, forever, never)));
-    expect(events).toEqual(['restore 2', 'state of name of gw lost', 'work 2', 'work 2']);
+    expect(events).toEqual(['again 2', 'state of name of gw lost', 'work 2', 'work 2']);
     expect(bound.counters).toMatchObject({ reopened: 1, stateLost: 1 });
     expect(world.opened[0]?.closed).toBe(1);
   });
@@ -342,7 +345,7 @@ describe('a bound session that had to be opened anew (P-9)', () => {
     await call(bound, useOf('s', gw, owner));
     (world.opened[0] as FakeSession).lost = lost();
     await call(bound, useOf('s', gw, owner));
-    expect(events).toEqual(['restore 2']);
+    expect(events).toEqual(['first 1', 'again 2']);
     expect(bound.counters).toMatchObject({ reopened: 1, stateLost: 0 });
   });
 
@@ -352,12 +355,13 @@ describe('a bound session that had to be opened anew (P-9)', () => {
     await call(bound, useOf('s', gw, owner));
     (world.opened[0] as FakeSession).lost = lost();
     await call(bound, useOf('s', gw, owner));
-    expect(events).toEqual(['restore 2', 'state of name of gw lost']);
+    expect(events).toEqual(['first 1', 'again 2', 'state of name of gw lost']);
   });
 
-  it('a restoring that fails is not the failure of the call', async () => {
+  it('an owner that fails is not the failure of the call', async () => {
     const { bound, world } = makeWorld();
-    const owner: BoundOwner = { restore: () => Promise.reject(new Error('no')), stateLost: () => undefined };
+    const opened = (): Promise<void> => Promise.reject(new Error('no'));
+    const owner: BoundOwner = { clientCapabilities: {}, opened, stateLost: () => undefined };
     await call(bound, useOf('s', gw, owner));
     (world.opened[0] as FakeSession).lost = lost();
     expect(await call(bound, useOf('s', gw, owner))).toBe(2);
@@ -369,7 +373,7 @@ describe('a bound session that had to be opened anew (P-9)', () => {
     await call(bound, useOf('s', gw, owner));
     bound.evictGateway('gw');
     await call(bound, useOf('s', target('gw', 'http://moved/mcp'), owner));
-    expect(events).toEqual(['restore 2', 'state of name of gw lost']);
+    expect(events).toEqual(['first 1', 'again 2', 'state of name of gw lost']);
   });
 
   it('P-10: work is told for how long nobody had used the session, and what it finds unsound is replaced', async () => {

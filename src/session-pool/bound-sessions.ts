@@ -8,10 +8,17 @@ import { gotNoAnswer } from './repair.js';
 /** A server that does not take log level and subscriptions must not hold up the call that waits for its session. */
 const RESTORE_TIMEOUT_MS = 5_000;
 
-/** What the holder of a downstream session does when its upstream session had to be opened anew (SPEC P-9). */
+/** The holder of a downstream session, as its upstream sessions know it. */
 export interface BoundOwner {
-  /** Sets log level and subscriptions again, before the first call on the new session. */
-  restore(session: UpstreamSession): Promise<void>;
+  /** What its client can do, as far as its revision and we can relay it; declared upstream (SPEC P-4). */
+  readonly clientCapabilities: Readonly<Record<string, unknown>>;
+  /**
+   * After every opening and before the first call on the session: sets log level and subscriptions (P-9). Waited for,
+   * but not for ever; its failure is not the failure of the call.
+   *
+   * @param again the downstream session had an upstream session of this gateway before
+   */
+  opened(session: UpstreamSession, again: boolean): Promise<void>;
   /** The server kept state in the old session, and it is gone: the client should be told. */
   stateLost(gateway: string): void;
 }
@@ -160,15 +167,16 @@ export class BoundSessions {
   private async openAnew(slot: Slot, { owner, key }: BoundUse): Promise<Held> {
     const lease = await this.options.acquire(slot.key);
     const held: Held = { lease, lastUsed: this.now(), inFlight: 1, suspect: false, verdict: undefined };
-    if (slot.opened) {
+    const again = slot.opened;
+    slot.opened = true;
+    if (owner) await settledWithin(owner.opened(lease.resource, again), RESTORE_TIMEOUT_MS);
+    if (again) {
       this.counters.reopened += 1;
-      if (owner) await settledWithin(owner.restore(lease.resource), RESTORE_TIMEOUT_MS);
       if (lease.resource.sessionId !== undefined || lease.resource.transport === 'sse') {
         this.counters.stateLost += 1;
         owner?.stateLost(key.target.gatewayName);
       }
     }
-    slot.opened = true;
     slot.current = held;
     // One hold is ours until those who waited for this have had their turn: nothing may end it under them before.
     setImmediate(() => this.leave(held));

@@ -2,7 +2,7 @@ export { type BoundOwner } from './bound-sessions.js';
 export { PoolError } from './pool.errors.js';
 export { PoolKey } from './pool-key.js';
 export { SessionPoolModule } from './session-pool.module.js';
-export { type PoolUse, SessionPoolService, type UnpooledPurpose } from './session-pool.service.js';
+export { type PoolPlace, type PoolUse, SessionPoolService, type UnpooledPurpose } from './session-pool.service.js';
 export { type ReasonClass, UpstreamError } from '../upstream/upstream.errors.js';
 export type {
   CredentialPurpose,

@@ -28,6 +28,8 @@ export class PoolKey implements Keyed {
     readonly target: Target,
     /** `bound`: belongs to one downstream session, and the identity hash is the SHA-256 of that session's id. */
     private readonly kind: 'pooled' | 'bound' | 'health',
+    /** What such a session declares upstream for its client (P-4); not part of the equality. */
+    readonly clientCapabilities?: Readonly<Record<string, unknown>>,
   ) {
     this.id = parts.join('\n');
   }
@@ -55,9 +57,20 @@ export class PoolKey implements Keyed {
     return new PoolKey(partsOf(identity, target), target, 'pooled');
   }
 
-  /** Of one downstream session, for as long as that lives (P-4). @param sessionHash SHA-256 of its id */
-  static bound(userIdentity: string, sessionHash: string, target: Target): PoolKey {
-    return new PoolKey(partsOf({ userIdentity, identityHash: sessionHash }, target), target, 'bound');
+  /**
+   * Of one downstream session, for as long as that lives (P-4).
+   *
+   * @param sessionHash SHA-256 of its id
+   * @param clientCapabilities of its client, as far as its revision and we can relay them; none if not given
+   */
+  static bound(
+    userIdentity: string,
+    sessionHash: string,
+    target: Target,
+    clientCapabilities?: PoolKey['clientCapabilities'],
+  ): PoolKey {
+    const parts = partsOf({ userIdentity, identityHash: sessionHash }, target);
+    return new PoolKey(parts, target, 'bound', clientCapabilities);
   }
 
   static shared(target: Target): PoolKey {

@@ -4,7 +4,7 @@ import { ANONYMOUS } from '../common/principal.js';
 import { type Log } from '../logging/logger.js';
 import { type Metrics } from '../metrics/metrics.js';
 import { UpstreamError } from '../upstream/upstream.errors.js';
-import { type Connector, type Target, type UpstreamSession } from '../upstream/upstream.port.js';
+import { type ConnectOptions, type Connector, type Target, type UpstreamSession } from '../upstream/upstream.port.js';
 import { BoundSessions, type BoundUse } from './bound-sessions.js';
 import { BoundedPool } from './bounded-pool.js';
 import { type Lease, type PoolCaps, type Verdict } from './bounded-pool.types.js';
@@ -38,11 +38,20 @@ export interface SessionPoolOptions extends PoolCaps {
   readonly calls: CallGateOptions;
 }
 
-/** One piece of work for one session. */
-export interface PoolUse {
+/** Which session a call gets. */
+export interface PoolPlace {
   readonly key: PoolKey;
   /** Given with a bound key: whose session it is (SPEC P-4). */
   readonly bound?: Omit<BoundUse, 'key'>;
+}
+
+/** One piece of work for one session. */
+export interface PoolUse {
+  readonly gatewayId: string;
+  /** For messages. */
+  readonly gatewayName: string;
+  /** Asked anew for each attempt, so that a gateway that has changed meanwhile is met as it is now (SPEC P-14). */
+  place(): PoolPlace;
   /** Whether it may run twice without harm: reads, tools marked `readOnlyHint` or `idempotentHint` (SPEC P-9). */
   readonly repeatable: boolean;
   /** For the warning about leases held too long: what it is, and for whom. Never a secret. */
@@ -116,11 +125,10 @@ export class SessionPoolService {
    * Runs `work` on a session of the key and gives the session back with a verdict, whatever happens. A session that
    * turns out to be dead is replaced, and `work` runs again only where that cannot run a call twice (P-9).
    *
-   * @throws PoolError POOL_EXHAUSTED, POOL_CLOSED; CircuitOpenError; UpstreamError; what `work` threw
+   * @throws PoolError POOL_EXHAUSTED, POOL_CLOSED; CircuitOpenError; UpstreamError; what `place` or `work` threw
    */
   async use<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
-    if (use.key.parts[2] === ANONYMOUS) this.counters.anonymousIdentityCount += 1;
-    const leave = this.gates.tryEnter(use.key.gatewayId) ?? (await this.enter(use, signal));
+    const leave = this.gates.tryEnter(use.gatewayId) ?? (await this.enter(use, signal));
     try {
       return await this.useWithRepair(use, work, signal);
     } finally {
@@ -195,15 +203,17 @@ export class SessionPoolService {
   private async useWithRepair<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
     let repeated = false;
     // No more than there can be dead sessions of the key, and one.
-    for (let tries = this.options.maxPerKey + 1; ; tries -= 1) {
+    for (let attempts = 0; ; attempts += 1) {
       let lent: 'fresh' | 'used' | undefined;
       try {
-        return await this.attempt(use, work, signal, (fresh) => (lent = fresh ? 'fresh' : 'used'));
+        const place = use.place();
+        if (attempts === 0 && place.key.parts[2] === ANONYMOUS) this.counters.anonymousIdentityCount += 1;
+        return await this.attempt(use, place, work, signal, (fresh) => (lent = fresh ? 'fresh' : 'used'));
       } catch (error) {
         // Whatever failed before there was a session, the call itself was not sent.
         const repeatable = use.repeatable || lent === undefined;
         const again = mayRepeat(error, { fresh: lent !== 'used', repeated, repeatable });
-        if (again === 'no' || tries === 0 || signal.aborted) {
+        if (again === 'no' || attempts > this.options.maxPerKey || signal.aborted) {
           if (error instanceof SessionLossAnswer) return error.answer as R; // the server's own words
           throw lent === undefined ? notSent(error, signal) : error;
         }
@@ -215,12 +225,12 @@ export class SessionPoolService {
   }
 
   private async attempt<R>(
-    use: PoolUse,
+    { borrower }: PoolUse,
+    { key, bound }: PoolPlace,
     work: Work<R>,
     signal: AbortSignal,
     note: (fresh: boolean) => void,
   ): Promise<R> {
-    const { key, bound, borrower } = use;
     const checked = async (session: UpstreamSession): Promise<R> => sessionLossOf(await work(session), session, key);
     if (!this.options.enabled) {
       const noted = (session: UpstreamSession): Promise<R> => (note(true), checked(session));
@@ -270,9 +280,8 @@ export class SessionPoolService {
   private async enter(use: PoolUse, signal: AbortSignal): Promise<() => void> {
     const { acquireTimeoutMs } = this.options;
     const expired = (): Error => new Error(`waited ${acquireTimeoutMs} ms`);
-    const { gatewayId, target } = use.key;
     return withDeadline(acquireTimeoutMs, signal, expired, (limit) =>
-      this.gates.enter(gatewayId, limit, target.gatewayName),
+      this.gates.enter(use.gatewayId, limit, use.gatewayName),
     );
   }
 
@@ -283,10 +292,13 @@ export class SessionPoolService {
   }
 
   /** A session for the pool: through the circuit of its server, with its standing stream if it is bound (P-4). */
-  private async open({ target, bound, uncounted }: PoolKey): Promise<UpstreamSession> {
+  private async open({ target, bound, uncounted, clientCapabilities }: PoolKey): Promise<UpstreamSession> {
     if (uncounted) this.metrics.unpooledSessions.inc({ purpose: 'health' });
     const listen = bound && !this.withoutStream.has(target.gatewayId);
-    const session = await this.circuits.run(target, () => this.connect(target, { listen }, this.ending.signal));
+    const declared = clientCapabilities && { clientCapabilities };
+    const session = await this.circuits.run(target, () =>
+      this.connect(target, { listen, ...declared }, this.ending.signal),
+    );
     // Its answer may come after the first call: who opens next should know of it all the same.
     void session.standingStreamReady?.then(() => {
       if (session.standingStream === 'unsupported') this.withoutStream.add(target.gatewayId);
@@ -294,7 +306,7 @@ export class SessionPoolService {
     return session;
   }
 
-  private async connect(target: Target, how: { listen?: boolean }, signal?: AbortSignal): Promise<UpstreamSession> {
+  private async connect(target: Target, how: ConnectOptions, signal?: AbortSignal): Promise<UpstreamSession> {
     const { createTimeoutMs } = this.options;
     const { gatewayName: gateway } = target;
     const late = (): Error =>

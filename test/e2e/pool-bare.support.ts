@@ -7,6 +7,7 @@ import { SessionMappings } from '../../src/session-pool/session-mappings.js';
 import { type SessionPoolOptions } from '../../src/session-pool/session-pool.service.js';
 import { UpstreamConnector } from '../../src/upstream/upstream.connector.js';
 import { type RawMcp, startRawMcp } from '../support/raw-mcp.js';
+import { useOf } from '../support/pool-use.js';
 
 /** The real pool over the real connector, without the service around it, against servers without an SDK. */
 
@@ -79,12 +80,7 @@ export async function pay(
 ) {
   const key = how.bound ? PoolKey.bound('user', 'hash', target) : PoolKey.pooled(USER, target);
   const signal = AbortSignal.timeout(3_000);
-  const use = {
-    key,
-    repeatable: how.repeatable ?? false,
-    borrower: 'test',
-    ...(how.bound ? { bound: { sessionHash: 'hash' } } : {}),
-  };
+  const use = useOf(key, { repeatable: how.repeatable ?? false, ...(how.bound ? { sessionHash: 'hash' } : {}) });
   return pool.use(use, (session) => session.request('tools/call', PARAMS, { signal }), signal);
 }
 export const USER = { userIdentity: 'user', identityHash: 'identity' };
@@ -96,6 +92,7 @@ export async function hang(): Promise<RawMcp> {
   const made = {
     url: `http://127.0.0.1:${port}/mcp`,
     count: {},
+    declared: [],
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

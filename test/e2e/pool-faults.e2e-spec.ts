@@ -3,6 +3,7 @@ import { PoolKey, type Target, UpstreamError } from '../../src/session-pool/inde
 import { rpcError } from '../support/raw-mcp.js';
 import { until } from '../support/until.js';
 import { endAll, hang, makePool, PARAMS, pay, raw, targetOf, USER } from './pool-bare.support.js';
+import { useOf } from '../support/pool-use.js';
 
 /** Findings of a review, kept: what each title says was not so. */
 
@@ -128,7 +129,7 @@ describe('a server that hangs after it was warm (P-8, P-12)', () => {
     const limit = new AbortController();
     const key = PoolKey.pooled(USER, targetOf(server));
     const call = pool.use(
-      { key, repeatable: false, borrower: 'test' },
+      useOf(key),
       (session) => session.request('tools/call', PARAMS, { signal: limit.signal }),
       limit.signal,
     );

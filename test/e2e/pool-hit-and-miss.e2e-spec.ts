@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { PoolKey } from '../../src/session-pool/index.js';
 import { endAll, makePool, PARAMS, raw, targetOf } from './pool-bare.support.js';
 import { figures, percentile } from './pool-world.support.js';
+import { useOf } from '../support/pool-use.js';
 
 const CALLS = 200;
 const INITIALIZE_MS = 10;
@@ -20,7 +21,7 @@ describe('a server that takes 10 ms to initialize (P-6, P-17)', () => {
         const key = bound
           ? PoolKey.bound(who, who, target)
           : PoolKey.pooled({ userIdentity: who, identityHash: who }, target);
-        const use = { key, repeatable: false, borrower: 'test', ...(bound ? { bound: { sessionHash: who } } : {}) };
+        const use = useOf(key, bound ? { sessionHash: who } : {});
         const started = performance.now();
         await pool.use(use, (session) => session.request('tools/call', PARAMS), new AbortController().signal);
         return performance.now() - started;

@@ -5,6 +5,7 @@ import { PoolKey, type PoolUse, type Target, type UpstreamSession } from '../../
 import { type McpTestServer } from '../support/mcp-server.js';
 import { figures, poolOf, PoolWorld } from './pool-world.support.js';
 import { random } from '../support/random.js';
+import { useOf } from '../support/pool-use.js';
 
 const OPERATIONS = 500;
 
@@ -36,7 +37,10 @@ describe('500 random operations on the real pool with real servers (P-4, P-6 to 
     const ended = new Set<string>();
 
     const call = (): void => {
-      const use = useOf(targets[below(2)] as Target, below(6), ended, { bind: next() < 0.4, repeatable: next() < 0.5 });
+      const use = callOf(targets[below(2)] as Target, below(6), ended, {
+        bind: next() < 0.4,
+        repeatable: next() < 0.5,
+      });
       const limit = new AbortController();
       const params = next() < 0.8 ? ECHO : SLOW;
       const work = (session: UpstreamSession): Promise<unknown> =>
@@ -111,10 +115,9 @@ interface How {
   readonly repeatable: boolean;
 }
 
-function useOf(target: Target, who: number, ended: ReadonlySet<string>, { bind, repeatable }: How): PoolUse {
+function callOf(target: Target, who: number, ended: ReadonlySet<string>, { bind, repeatable }: How): PoolUse {
   const user = sha256Hex(`user-${who}`);
-  const common = { repeatable, borrower: 'the test' };
-  if (!bind) return { ...common, key: PoolKey.pooled({ userIdentity: user, identityHash: user }, target) };
+  if (!bind) return useOf(PoolKey.pooled({ userIdentity: user, identityHash: user }, target), { repeatable });
   const hash = sessionHash(who, ended);
-  return { ...common, key: PoolKey.bound(user, hash, target), bound: { sessionHash: hash } };
+  return useOf(PoolKey.bound(user, hash, target), { repeatable, sessionHash: hash });
 }

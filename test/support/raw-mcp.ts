@@ -5,13 +5,15 @@ import { type AddressInfo } from 'node:net';
 export interface RawMessage {
   readonly id?: unknown;
   readonly method?: string;
-  readonly params?: { readonly name?: string };
+  readonly params?: { readonly name?: string; readonly capabilities?: unknown };
 }
 
 export interface RawMcp {
   readonly url: string;
   /** How often each method came; `DELETE` too. */
   readonly count: Record<string, number>;
+  /** What the client declared in each `initialize`. */
+  readonly declared: unknown[];
   close(): Promise<void>;
 }
 
@@ -26,6 +28,7 @@ export async function startRawMcp(
   options: { deleteStatus?: number; initializeDelayMs?: number } = {},
 ): Promise<RawMcp> {
   const count: Record<string, number> = {};
+  const declared: unknown[] = [];
   const server = createServer((req, res) => {
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -33,6 +36,7 @@ export async function startRawMcp(
       const message = (req.method === 'POST' ? JSON.parse(Buffer.concat(chunks).toString()) : {}) as RawMessage;
       const name = message.method ?? req.method ?? '';
       count[name] = (count[name] ?? 0) + 1;
+      if (name === 'initialize') declared.push(message.params?.capabilities);
       if (req.method === 'DELETE') return void res.writeHead(options.deleteStatus ?? 200).end();
       if (req.method !== 'POST') return void res.writeHead(405).end();
       if (message.id === undefined) return void res.writeHead(202).end();
@@ -51,6 +55,7 @@ export async function startRawMcp(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
     count,
+    declared,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

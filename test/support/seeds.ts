@@ -6,6 +6,7 @@ import {
   type Transport,
   type UpstreamSession,
 } from '../../src/session-pool/index.js';
+import { useOf } from './pool-use.js';
 import { type McpServerOptions, type McpTestServer, startMcpServer } from './mcp-server.js';
 import { type Replica, startReplica } from './replica.js';
 import { initialize, post, register, request, type RpcAnswer } from './rpc.js';
@@ -107,7 +108,7 @@ export class SeedReplica {
 
   /** One piece of work on a session of this very key, without an edge in front. */
   use<R>(key: PoolKey, work: (session: UpstreamSession) => Promise<R>): Promise<R> {
-    return this.pool.use({ key, repeatable: true, borrower: 'a seed' }, work, AbortSignal.timeout(10_000));
+    return this.pool.use(useOf(key, { repeatable: true }), work, AbortSignal.timeout(10_000));
   }
 
   async gateway(id: string): Promise<GatewayEntry> {
