@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { type Server } from 'node:http';
+import { type IncomingMessage, type Server } from 'node:http';
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
@@ -11,6 +11,11 @@ import { serveOpenApi } from './openapi.js';
 
 /** Longer than what balancers in front keep idle connections, so that it is never we who close one in use. */
 const KEEP_ALIVE_MS = 75_000;
+
+/** MCP messages are read as the bytes that came (SPEC D-7), so their bodies are left alone. */
+function isRest({ url = '', headers }: IncomingMessage): boolean {
+  return !/^\/messages(\?|$)/.test(url) && /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '');
+}
 
 /**
  * The service, initialized and not yet listening.
@@ -33,7 +38,7 @@ export async function createApp(
       strictTransportSecurity: false, // TLS ends in front of us, and so does this header
     }),
   );
-  app.useBodyParser('json', { limit: settings.MAX_BODY_BYTES });
+  app.useBodyParser('json', { limit: settings.MAX_BODY_BYTES, type: isRest });
   serveOpenApi(app);
   await app.init();
   const server = app.getHttpServer();

@@ -13,25 +13,34 @@ interface Row {
 export class CapabilityList {
   constructor(private readonly database: DataSource) {}
 
-  /** @throws CodedError INVALID_PARAMS for a cursor that this list did not hand out */
-  async page(kind: CapabilityKind, { cursor, limit }: PageRequest): Promise<Page<Buffer>> {
+  /**
+   * @param gatewayId only this gateway's, under the names that it gave them itself (SPEC G-10)
+   * @throws CodedError INVALID_PARAMS for a cursor that this list did not hand out
+   */
+  async page(kind: CapabilityKind, { cursor, limit }: PageRequest, gatewayId?: string): Promise<Page<Buffer>> {
     const { method, key } = KIND_PROTOCOL[kind];
-    const after = cursor === undefined ? '' : decodeCursor(method, cursor);
+    const list = gatewayId === undefined ? method : `${method} ${gatewayId}`;
+    const after = cursor === undefined ? '' : decodeCursor(list, cursor);
     const rows = await this.database.query<Row[]>(
       `SELECT c."public_name", c."definition", c."description_override" FROM "capabilities" c
        JOIN "gateways" g ON g."id" = c."gateway_id"
        WHERE c."kind" = $1 AND c."public_name" > $2 AND c."enabled" AND g."enabled"
+         AND ($4::uuid IS NULL OR g."id" = $4::uuid)
        ORDER BY c."public_name" LIMIT $3`,
-      [kind, after, limit + 1],
+      [kind, after, limit + 1, gatewayId ?? null],
     );
-    const page = pageOf(method, rows, limit, (row) => row.public_name);
-    return { ...page, items: page.items.map((row) => shown(row, key)) };
+    const page = pageOf(list, rows, limit, (row) => row.public_name);
+    return { ...page, items: page.items.map((row) => shown(row, gatewayId === undefined ? key : undefined)) };
   }
 }
 
-function shown(row: Row, key: string): Buffer {
-  return spliceDefinition(Buffer.from(row.definition, 'utf8'), {
-    [key]: row.public_name,
-    ...(row.description_override === null ? {} : { description: row.description_override }),
+/** @param key the member that gets the public name; undefined leaves the server's own */
+function shown(row: Row, key: string | undefined): Buffer {
+  const definition = Buffer.from(row.definition, 'utf8');
+  const { public_name: name, description_override: description } = row;
+  if (key === undefined && description === null) return definition;
+  return spliceDefinition(definition, {
+    ...(key === undefined ? {} : { [key]: name }),
+    ...(description === null ? {} : { description }),
   });
 }

@@ -63,15 +63,18 @@ export class CapabilityQueries {
     return this.one(kind, 'c.id = :id', { id });
   }
 
-  /** The templates that clients see, those of the oldest gateway first, each gateway's in its own order. */
-  async visibleTemplates(): Promise<TemplateColumns[]> {
-    return owned(this.database.manager, 'resource_template')
-      .select(['c.id AS "id"', 'c.public_name AS "publicName"', 'c.original_name AS "originalName"'])
-      .andWhere('c.enabled AND g.enabled')
-      .orderBy('g.created_at')
-      .addOrderBy('g.id')
-      .addOrderBy('c.ordinal')
-      .getRawMany<TemplateColumns>();
+  /**
+   * The templates that clients see, those of the oldest gateway first, each gateway's in its own order.
+   *
+   * @param gatewayId only this gateway's, under the names that it gave them itself
+   */
+  async visibleTemplates(gatewayId?: string): Promise<TemplateColumns[]> {
+    const name = gatewayId === undefined ? 'c.public_name' : 'c.original_name';
+    const query = owned(this.database.manager, 'resource_template')
+      .select(['c.id AS "id"', `${name} AS "publicName"`, 'c.original_name AS "originalName"'])
+      .andWhere('c.enabled AND g.enabled');
+    if (gatewayId !== undefined) query.andWhere('g.id = :gatewayId', { gatewayId });
+    return query.orderBy('g.created_at').addOrderBy('g.id').addOrderBy('c.ordinal').getRawMany<TemplateColumns>();
   }
 
   /** @throws CodedError NOT_FOUND */

@@ -42,6 +42,8 @@ export interface ResourceEntry {
   readonly originalUri: string;
   /** The bytes of the JSON string, to be spliced into a call (SPEC D-7). */
   readonly originalUriJson: Buffer;
+  /** There is no record of it: a template stands for it. */
+  readonly viaTemplate: boolean;
   readonly gateway: GatewayEntry;
 }
 

@@ -1,3 +1,4 @@
+import { type CapabilityKind } from './capability-kind.js';
 import { type CapabilityQueries, type OwnedCapability } from './capability-queries.js';
 import {
   type GatewayEntry,
@@ -17,7 +18,7 @@ import { type GatewayRecord } from './entities/gateway.entity.js';
 import { type GatewayEntries } from './gateway-entries.js';
 import { type GatewayQueries } from './gateway-queries.js';
 import { LookupCache } from './lookup-cache.js';
-import { isPublicName, isPublicUri } from './naming.js';
+import { isOriginalName, isPublicName, isPublicUri } from './naming.js';
 import { type FoundResource, ResourceFinder, TemplateSet } from './resource-finder.js';
 
 export interface CatalogueLookupsOptions {
@@ -31,8 +32,12 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const MISSING = { kind: 'missing' } as const;
 /** URIs are long, and a template stands for any number of them. */
 const MAX_URIS = 5_000;
-/** The one key of the one set. */
-const TEMPLATES = 'templates';
+/** Template sets that are remembered: one for all gateways, and those of single ones. */
+const MAX_TEMPLATE_SETS = 1_000;
+/** The key of the set of all gateways. */
+const ALL = '';
+/** Between the id of a gateway and what that gateway itself calls something; no public name or URI can hold it. */
+const MARK = '\n';
 
 /**
  * What calls look up, each kind in a memory of its own (SPEC G-8). What cannot be a name of ours is not asked for: a name
@@ -44,6 +49,7 @@ export class CatalogueLookups {
   private readonly templates: LookupCache<TemplateSet, TemplateSet>;
   private readonly resources: LookupCache<FoundResource, ResourceLookup>;
   private readonly gateways: LookupCache<GatewayRecord, GatewayEntry | undefined>;
+  private readonly references: LookupCache<OwnedCapability, ResourceLookup>;
 
   constructor(private readonly options: CatalogueLookupsOptions) {
     this.tools = this.namedCache<ToolEntry>('tool', toolEntry);
@@ -51,18 +57,25 @@ export class CatalogueLookups {
     this.templates = this.templateCache();
     this.resources = this.resourceCache();
     this.gateways = this.gatewayCache();
+    this.references = this.referenceCache();
   }
 
-  tool(publicName: string): ToolLookup | Promise<ToolLookup> {
-    return isPublicName(publicName) ? this.tools.get(publicName) : MISSING;
+  /** @param gatewayId where given, `name` is what this gateway itself calls it (SPEC G-10); so in the next ones */
+  tool(name: string, gatewayId?: string): ToolLookup | Promise<ToolLookup> {
+    return nameable(name, gatewayId) ? this.tools.get(keyOf(name, gatewayId)) : MISSING;
   }
 
-  prompt(publicName: string): PromptLookup | Promise<PromptLookup> {
-    return isPublicName(publicName) ? this.prompts.get(publicName) : MISSING;
+  prompt(name: string, gatewayId?: string): PromptLookup | Promise<PromptLookup> {
+    return nameable(name, gatewayId) ? this.prompts.get(keyOf(name, gatewayId)) : MISSING;
   }
 
-  resource(uri: string): ResourceLookup | Promise<ResourceLookup> {
-    return isPublicUri(uri) ? this.resources.get(uri) : MISSING;
+  resource(uri: string, gatewayId?: string): ResourceLookup | Promise<ResourceLookup> {
+    return isUri(uri) ? this.resources.get(keyOf(uri, gatewayId)) : MISSING;
+  }
+
+  /** By the template itself, not by a URI that it stands for (completion). */
+  template(uriTemplate: string, gatewayId?: string): ResourceLookup | Promise<ResourceLookup> {
+    return isUri(uriTemplate) ? this.references.get(keyOf(uriTemplate, gatewayId)) : MISSING;
   }
 
   gateway(id: string): GatewayEntry | undefined | Promise<GatewayEntry | undefined> {
@@ -71,7 +84,10 @@ export class CatalogueLookups {
 
   /** A change of the gateway was committed. */
   invalidateGateway(id: string): void {
-    for (const cache of [this.templates, this.tools, this.prompts, this.resources, this.gateways]) {
+    for (const cache of [
+      ...[this.templates, this.tools, this.prompts],
+      ...[this.resources, this.references, this.gateways],
+    ]) {
       cache.invalidateGateway(id);
     }
   }
@@ -79,32 +95,55 @@ export class CatalogueLookups {
   private namedCache<E>(kind: 'tool' | 'prompt', entryOf: (row: OwnedCapability, gateway: GatewayEntry) => E) {
     return new LookupCache<OwnedCapability, Lookup<E>>({
       ...this.clock,
-      load: (name) => this.options.capabilities.findPublic(kind, name),
+      load: (key) => this.named(kind, key),
       build: (row) => this.offered(row, (gateway) => entryOf(row, gateway)),
       missing: MISSING,
       gatewayIdOf: (row) => row.gatewayId,
     });
   }
 
+  private named(kind: CapabilityKind, key: string): Promise<OwnedCapability | undefined> {
+    const { name, gatewayId } = partsOf(key);
+    const { capabilities } = this.options;
+    return gatewayId === undefined
+      ? capabilities.findPublic(kind, name)
+      : capabilities.findOriginal(kind, gatewayId, name);
+  }
+
+  private referenceCache() {
+    return new LookupCache<OwnedCapability, ResourceLookup>({
+      ...this.clock,
+      load: (key) => this.named('resource_template', key),
+      build: (record) => this.offered(record, (gateway) => resourceEntry({ record, viaTemplate: true }, gateway)),
+      missing: MISSING,
+      gatewayIdOf: (row) => row.gatewayId,
+      max: MAX_URIS,
+    });
+  }
+
   private templateCache() {
     return new LookupCache<TemplateSet, TemplateSet>({
       ...this.clock,
-      load: async () => new TemplateSet(await this.options.capabilities.visibleTemplates()),
+      load: async (key) =>
+        new TemplateSet(await this.options.capabilities.visibleTemplates(key === ALL ? undefined : key)),
       build: (set) => set,
       missing: new TemplateSet([]),
       gatewayIdOf: () => undefined,
-      max: 1,
+      max: MAX_TEMPLATE_SETS,
     });
   }
 
   private resourceCache() {
-    const finder = new ResourceFinder(this.options.capabilities, () => this.templates.get(TEMPLATES));
+    const finder = new ResourceFinder(this.options.capabilities, (gatewayId) => this.templates.get(gatewayId ?? ALL));
     return new LookupCache<FoundResource, ResourceLookup>({
       ...this.clock,
-      load: (uri) => finder.find(uri),
+      load: (key) => {
+        const { name, gatewayId } = partsOf(key);
+        return finder.find(name, gatewayId);
+      },
       build: (found) => this.offered(found.record, (gateway) => resourceEntry(found, gateway)),
       missing: MISSING,
-      gatewayIdOf: ({ record, template }) => (template ? undefined : record.gatewayId),
+      gatewayIdOf: ({ record, viaTemplate }) => (viaTemplate ? undefined : record.gatewayId),
       max: MAX_URIS,
     });
   }
@@ -132,10 +171,27 @@ export class CatalogueLookups {
   }
 }
 
-function resourceEntry({ record, template }: FoundResource, gateway: GatewayEntry): ResourceEntry {
-  if (!template) {
-    const { publicName: publicUri, originalName: originalUri } = record;
-    return { publicUri, originalUri, originalUriJson: nameJson(record), gateway };
-  }
-  return { ...template, originalUriJson: Buffer.from(JSON.stringify(template.originalUri)), gateway };
+function keyOf(name: string, gatewayId: string | undefined): string {
+  return gatewayId === undefined ? name : `${gatewayId}${MARK}${name}`;
+}
+
+function partsOf(key: string): { readonly name: string; readonly gatewayId?: string } {
+  const at = key.indexOf(MARK);
+  return at < 0 ? { name: key } : { gatewayId: key.slice(0, at), name: key.slice(at + 1) };
+}
+
+function nameable(name: string, gatewayId: string | undefined): boolean {
+  return gatewayId === undefined ? isPublicName(name) : isOriginalName(name);
+}
+
+function isUri(text: string): boolean {
+  return isPublicUri(text) && !text.includes(MARK);
+}
+
+function resourceEntry({ record, uris, viaTemplate }: FoundResource, gateway: GatewayEntry): ResourceEntry {
+  const { publicName, originalName } = record;
+  const { publicUri, originalUri } = uris ?? { publicUri: publicName, originalUri: originalName };
+  // The server's own spelling wherever the URI is the record's own.
+  const originalUriJson = originalUri === originalName ? nameJson(record) : Buffer.from(JSON.stringify(originalUri));
+  return { publicUri, originalUri, originalUriJson, viaTemplate, gateway };
 }

@@ -1,7 +1,7 @@
 import { type DataSource } from 'typeorm';
 import { CodedError } from '../common/errors.js';
 import { type SecretBox } from '../common/secret-box.js';
-import { type CapabilityKind } from './capability-kind.js';
+import { CAPABILITY_KINDS, type CapabilityKind } from './capability-kind.js';
 import {
   CapabilityQueries,
   type CapabilityEdit,
@@ -11,9 +11,12 @@ import {
 import { type ServerReading } from './capability-reading.js';
 import { type CapabilityChanges, CapabilityStore } from './capability-store.js';
 import { CapabilityList } from './capability-list.js';
-import { type GatewayEntry, type PromptLookup, type ResourceLookup, type ToolLookup } from './catalogue-entries.js';
+import { type GatewayEntry } from './catalogue-entries.js';
 import { CatalogueLookups } from './catalogue-lookups.js';
-import { type Page, type PageRequest } from './cursor.js';
+import { type CatalogueView, viewOf } from './catalogue-view.js';
+import { ChangeFeed } from './change-feed.js';
+import { type Page } from './cursor.js';
+import { type EndpointDescription, EndpointDescriptions } from './endpoint-description.js';
 import { type GatewayRecord } from './entities/gateway.entity.js';
 import { GatewayEntries } from './gateway-entries.js';
 import { type GatewayDetails, type GatewayFilter, GatewayQueries } from './gateway-queries.js';
@@ -37,6 +40,10 @@ export interface CatalogueOptions {
  * is committed here drops what the memory knew of the gateway; a changed connection evicts its sessions (P-14).
  */
 export class CatalogueService {
+  /** What has changed here, after it was committed and forgotten by the cache. */
+  readonly changes = new ChangeFeed();
+  /** All enabled gateways, under public names. */
+  readonly all: CatalogueView;
   private readonly secrets: GatewaySecrets;
   private readonly store: GatewayStore;
   private readonly gateways: GatewayQueries;
@@ -44,6 +51,7 @@ export class CatalogueService {
   private readonly lists: CapabilityList;
   private readonly entries: GatewayEntries;
   private readonly lookups: CatalogueLookups;
+  private readonly descriptions: EndpointDescriptions;
   private readonly sessions: SessionEvictor;
 
   constructor({ database, secretBox, sessions, separator, now }: CatalogueOptions) {
@@ -56,6 +64,8 @@ export class CatalogueService {
     this.entries = new GatewayEntries(this.secrets);
     const { capabilities, gateways, entries } = this;
     this.lookups = new CatalogueLookups({ capabilities, gateways, entries, ...(now ? { now } : {}) });
+    this.descriptions = new EndpointDescriptions(database);
+    this.all = this.view();
   }
 
   /**
@@ -101,6 +111,7 @@ export class CatalogueService {
     this.lookups.invalidateGateway(id);
     this.entries.drop(id);
     this.sessions.evictGateway(id);
+    this.changes.publish({ gatewayId: id, kinds: CAPABILITY_KINDS });
   }
 
   /** @throws CodedError NOT_FOUND */
@@ -139,32 +150,30 @@ export class CatalogueService {
   async editCapability(kind: CapabilityKind, id: string, edit: CapabilityEdit): Promise<OwnedCapability> {
     const record = await this.capabilities.edit(kind, id, edit);
     this.lookups.invalidateGateway(record.gatewayId);
+    this.changes.publish({ gatewayId: record.gatewayId, kinds: [kind] });
     return record;
   }
 
-  /** Synchronous and without the database while the cache is warm (SPEC G-8). */
-  findTool(publicName: string): ToolLookup | Promise<ToolLookup> {
-    return this.lookups.tool(publicName);
-  }
-
-  /** As `findTool`. */
-  findPrompt(publicName: string): PromptLookup | Promise<PromptLookup> {
-    return this.lookups.prompt(publicName);
-  }
-
-  /** As `findTool`; a URI of no record is resolved by the best template (SPEC G-4). */
-  findResource(uri: string): ResourceLookup | Promise<ResourceLookup> {
-    return this.lookups.resource(uri);
-  }
-
-  /** The gateway in memory, as `findTool`; disabled ones too. */
+  /** The gateway in memory; disabled ones too. Synchronous and without the database while the cache is warm (G-8). */
   findGateway(id: string): GatewayEntry | undefined | Promise<GatewayEntry | undefined> {
     return this.lookups.gateway(id);
   }
 
-  /** One page of a list, each item the bytes of one entry (SPEC D-6, D-7). @throws CodedError INVALID_PARAMS */
-  listPage(kind: CapabilityKind, page: PageRequest): Promise<Page<Buffer>> {
-    return this.lists.page(kind, page);
+  /** One gateway alone, with its own names (SPEC G-10). Nothing is looked up yet. */
+  gatewayAlone(id: string): CatalogueView {
+    return this.view(id);
+  }
+
+  private view(gatewayId?: string): CatalogueView {
+    const { lookups, lists } = this;
+    return viewOf({ lookups, lists, describe: (id) => this.describe(id) }, gatewayId);
+  }
+
+  private async describe(gatewayId?: string): Promise<EndpointDescription> {
+    if (gatewayId === undefined) return this.descriptions.ofAll();
+    const description = await this.descriptions.ofGateway(gatewayId);
+    if (!description) throw new CodedError('NOT_FOUND', `there is no gateway ${gatewayId}`);
+    return description;
   }
 
   private async changed(id: string, connectionChanged: boolean): Promise<GatewayDetails> {
@@ -172,6 +181,7 @@ export class CatalogueService {
     const details = await this.gateways.get(id);
     this.entries.renew(details.record);
     if (connectionChanged) this.sessions.evictGateway(id);
+    this.changes.publish({ gatewayId: id, kinds: CAPABILITY_KINDS });
     return details;
   }
 }

@@ -37,12 +37,12 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
   });
 
   const found = async (name: string, from = catalogue): Promise<ToolEntry> => {
-    const lookup = await from.findTool(name);
+    const lookup = await from.all.findTool(name);
     if (lookup.kind !== 'found') throw new Error(`${name} is ${lookup.kind}`);
     return lookup.entry;
   };
   const publicNames = async (limit = 500): Promise<string[]> => {
-    const page = await catalogue.listPage('tool', { limit });
+    const page = await catalogue.all.listPage('tool', { limit });
     return page.items.map((item) => (JSON.parse(item.toString()) as { name: string }).name);
   };
 
@@ -75,7 +75,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     expect((await found('weather-t')).originalNameJson.toString()).toBe('"\\u0074\\u0000!"');
 
     await catalogue.editCapability('tool', record?.id ?? '', { description: 'mine' });
-    const { items } = await catalogue.listPage('tool', { limit: 10 });
+    const { items } = await catalogue.all.listPage('tool', { limit: 10 });
     expect(items.map(String)).toEqual([
       '{ "z":1.0, "name":"weather-t", "n":12345678901234567890, "description":"mine", "a":"\\u0000" }',
     ]);
@@ -152,7 +152,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await catalogue.listPage('tool', { limit: 100, ...(cursor ? { cursor } : {}) });
+      const page = await catalogue.all.listPage('tool', { limit: 100, ...(cursor ? { cursor } : {}) });
       seen.push(...page.items.map((item) => (JSON.parse(item.toString()) as { name: string }).name));
       if (seen.length === 300) {
         const kept = names.filter((name) => name !== 'tool_0000' && name !== 'tool_0299' && name !== 'tool_1199');
@@ -161,7 +161,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
       cursor = page.nextCursor;
     } while (cursor !== undefined);
     expect(seen).toEqual(names.filter((name) => name !== 'tool_1199').map((name) => `weather-${name}`));
-    await expect(catalogue.listPage('tool', { limit: 10, cursor: 'AAAA' })).rejects.toMatchObject({
+    await expect(catalogue.all.listPage('tool', { limit: 10, cursor: 'AAAA' })).rejects.toMatchObject({
       code: 'INVALID_PARAMS',
     });
   });
@@ -169,18 +169,18 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
   it('answers a lookup from memory, and every edit is seen at once (G-8)', async () => {
     const { record } = await catalogue.register(SPEC, tools('a', 'b'));
     const a = await found('weather-a');
-    expect(catalogue.findTool('weather-a')).toEqual({ kind: 'found', entry: a });
+    expect(catalogue.all.findTool('weather-a')).toEqual({ kind: 'found', entry: a });
     expect((await found('weather-b')).gateway).toBe(a.gateway);
-    expect(await catalogue.findTool('weather-x')).toEqual({ kind: 'missing' });
-    expect(catalogue.findTool('no\0name')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findTool('weather-x')).toEqual({ kind: 'missing' });
+    expect(catalogue.all.findTool('no\0name')).toEqual({ kind: 'missing' });
 
     await catalogue.editCapability('tool', a.id, { enabled: false });
-    expect(await catalogue.findTool('weather-a')).toEqual({ kind: 'disabled', what: 'tool', name: 'weather-a' });
+    expect(await catalogue.all.findTool('weather-a')).toEqual({ kind: 'disabled', what: 'tool', name: 'weather-a' });
     await catalogue.update(record.id, { enabled: false });
-    expect(await catalogue.findTool('weather-b')).toEqual({ kind: 'disabled', what: 'gateway', name: 'Weather' });
+    expect(await catalogue.all.findTool('weather-b')).toEqual({ kind: 'disabled', what: 'gateway', name: 'Weather' });
     expect(evicted).toEqual([record.id]);
     await catalogue.remove(record.id);
-    expect(await catalogue.findTool('weather-b')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findTool('weather-b')).toEqual({ kind: 'missing' });
   });
 
   it('needs no database on a warm cache, and asks again after 60 s (G-8)', async () => {
@@ -191,7 +191,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
     await database.dataSource.query('UPDATE capabilities SET enabled = false');
     expect((await found('weather-a', mine)).gateway.id).toBe(record.id);
     clock = 60_001;
-    expect(await mine.findTool('weather-a')).toMatchObject({ kind: 'disabled' });
+    expect(await mine.all.findTool('weather-a')).toMatchObject({ kind: 'disabled' });
   });
 
   it('a rotated credential is used by the targets that are in use (P-16, P-14)', async () => {

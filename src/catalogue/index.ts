@@ -20,6 +20,9 @@ export {
 } from './catalogue-entries.js';
 export { CatalogueModule } from './catalogue.module.js';
 export { CatalogueService } from './catalogue.service.js';
+export { type CatalogueView } from './catalogue-view.js';
+export { type CatalogueChange } from './change-feed.js';
+export { type EndpointDescription } from './endpoint-description.js';
 export { type Page, type PageRequest } from './cursor.js';
 export { ENTITIES, GatewayRecord } from './entities/index.js';
 export { type CapabilityCounts, type GatewayDetails, type GatewayFilter } from './gateway-queries.js';

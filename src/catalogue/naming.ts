@@ -51,6 +51,14 @@ export function isPublicName(text: string): boolean {
   return text.length <= MAX_PUBLIC_NAME && /^[A-Za-z0-9_-]+$/.test(text);
 }
 
+/** Longest name of a server's own that is looked up: what is ever stored (KIND_PROTOCOL). */
+const MAX_ORIGINAL_NAME = 512;
+
+/** Whether a server itself could call something so, and Postgres compare it. */
+export function isOriginalName(text: string): boolean {
+  return text !== '' && text.length <= MAX_ORIGINAL_NAME && !text.includes('\0') && !/\p{Surrogate}/u.test(text);
+}
+
 /** Longest URI that is looked up: beyond what is ever stored, with room for what a template stands for. */
 const MAX_URI = 4_096;
 

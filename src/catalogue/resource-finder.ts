@@ -5,8 +5,10 @@ import { UriTemplate } from './uri-template.js';
 export interface FoundResource {
   /** The resource, or the template that the URI comes from. */
   readonly record: OwnedCapability;
-  /** Set when a template was needed; then another gateway's better one may come any time. */
-  readonly template?: { readonly publicUri: string; readonly originalUri: string };
+  /** What it was asked for and is read by, where the record's own names do not say so. */
+  readonly uris?: { readonly publicUri: string; readonly originalUri: string };
+  /** A template was needed: another gateway's better one may come any time, and a link that was seen goes before it. */
+  readonly viaTemplate: boolean;
 }
 
 interface CompiledTemplate {
@@ -45,18 +47,28 @@ export class TemplateSet {
 export class ResourceFinder {
   constructor(
     private readonly queries: CapabilityQueries,
-    private readonly templates: () => TemplateSet | Promise<TemplateSet>,
+    private readonly templates: (gatewayId: string | undefined) => TemplateSet | Promise<TemplateSet>,
   ) {}
 
-  async find(publicUri: string): Promise<FoundResource | undefined> {
-    const record = await this.queries.findPublic('resource', publicUri);
+  /** @param gatewayId where given, `uri` is what this gateway itself calls it (SPEC G-10) */
+  async find(uri: string, gatewayId?: string): Promise<FoundResource | undefined> {
+    const record =
+      gatewayId === undefined
+        ? await this.queries.findPublic('resource', uri)
+        : await this.queries.findOriginal('resource', gatewayId, uri);
     // Also when it is disabled: a template must not be the way around the administrator.
-    if (record) return { record };
-    for (const { id, originalUri } of (await this.templates()).matching(publicUri)) {
+    if (record) {
+      return {
+        record,
+        viaTemplate: false,
+        ...(gatewayId === undefined ? {} : { uris: { publicUri: uri, originalUri: uri } }),
+      };
+    }
+    for (const { id, originalUri } of (await this.templates(gatewayId)).matching(uri)) {
       const template = await this.queries.findById('resource_template', id);
       if (!template) continue; // gone since the set was read
       const own = await this.queries.findOriginal('resource', template.gatewayId, originalUri);
-      return { record: own ?? template, template: { publicUri, originalUri } };
+      return { record: own ?? template, viaTemplate: true, uris: { publicUri: uri, originalUri } };
     }
     return undefined;
   }

@@ -45,7 +45,7 @@ async function register(name: string, ...offer: Parameters<typeof server>): Prom
 }
 
 async function found(uri: string): Promise<ResourceEntry> {
-  const lookup = await catalogue.findResource(uri);
+  const lookup = await catalogue.all.findResource(uri);
   if (lookup.kind !== 'found') throw new Error(`${uri} is ${lookup.kind}`);
   return lookup.entry;
 }
@@ -62,7 +62,7 @@ describe('findResource (SPEC G-4)', () => {
     await register('two', ['file:///a']);
     expect(await at('file:///a')).toBe('one file:///a');
     expect(await at('gw:two:file:///a')).toBe('two file:///a');
-    expect(await catalogue.findResource('gw:one:file:///a')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findResource('gw:one:file:///a')).toEqual({ kind: 'missing' });
   });
 
   it('has the URI in the bytes of the server (D-7)', async () => {
@@ -79,7 +79,7 @@ describe('findResource (SPEC G-4)', () => {
     expect(await at('file:///docs/a/b')).toBe('old file:///docs/a/b');
     expect(await at('db://users/rows')).toBe('new db://users/rows');
     expect(await at('gw:new:file:///x')).toBe('new file:///x');
-    expect(await catalogue.findResource('http://nowhere')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findResource('http://nowhere')).toEqual({ kind: 'missing' });
   });
 
   it('what is disabled is found as disabled, and no template leads around it', async () => {
@@ -87,23 +87,26 @@ describe('findResource (SPEC G-4)', () => {
     const [resource] = (await catalogue.listCapabilities('resource', { limit: 1 })).items;
     await catalogue.editCapability('resource', resource?.id ?? '', { enabled: false });
     const disabled = { kind: 'disabled', what: 'resource', name: 'file:///s' };
-    expect(await catalogue.findResource('file:///s')).toEqual(disabled);
+    expect(await catalogue.all.findResource('file:///s')).toEqual(disabled);
     // The same resource of gateway two by another way: its aliased template.
-    expect(await catalogue.findResource('gw:two:file:///s')).toEqual(disabled);
+    expect(await catalogue.all.findResource('gw:two:file:///s')).toEqual(disabled);
     expect(await at('file:///t')).toBe('one file:///t');
 
     await catalogue.update(first, { enabled: false });
-    expect(await catalogue.findResource('file:///t')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findResource('file:///t')).toEqual({ kind: 'missing' });
   });
 
   it('is answered from memory while warm, and a new gateway changes what a template stood for at once (G-8)', async () => {
     await register('one', ['file:///a'], ['file:///{+path}']);
-    for (const uri of ['file:///a', 'file:///b', 'x:none']) await catalogue.findResource(uri);
+    for (const uri of ['file:///a', 'file:///b', 'x:none']) await catalogue.all.findResource(uri);
     const before = statements;
     expect(before).toBeGreaterThan(0);
-    expect(catalogue.findResource('file:///a')).not.toBeInstanceOf(Promise);
-    expect(catalogue.findResource('file:///b')).toMatchObject({ kind: 'found', entry: { gateway: { name: 'one' } } });
-    expect(catalogue.findResource('x:none')).toEqual({ kind: 'missing' });
+    expect(catalogue.all.findResource('file:///a')).not.toBeInstanceOf(Promise);
+    expect(catalogue.all.findResource('file:///b')).toMatchObject({
+      kind: 'found',
+      entry: { gateway: { name: 'one' } },
+    });
+    expect(catalogue.all.findResource('x:none')).toEqual({ kind: 'missing' });
     expect(statements).toBe(before);
 
     const two = await register('two', ['file:///b', 'x:none']);
@@ -115,25 +118,28 @@ describe('findResource (SPEC G-4)', () => {
 
   it('forgets after 60 s, and after 10 s that there is nothing', async () => {
     await register('one', ['file:///a']);
-    await catalogue.findResource('file:///a');
-    await catalogue.findResource('x:none');
+    await catalogue.all.findResource('file:///a');
+    await catalogue.all.findResource('x:none');
     clock += 10_000;
-    expect(catalogue.findResource('file:///a')).not.toBeInstanceOf(Promise);
-    expect(catalogue.findResource('x:none')).toBeInstanceOf(Promise);
+    expect(catalogue.all.findResource('file:///a')).not.toBeInstanceOf(Promise);
+    expect(catalogue.all.findResource('x:none')).toBeInstanceOf(Promise);
     clock += 50_000;
-    expect(catalogue.findResource('file:///a')).toBeInstanceOf(Promise);
+    expect(catalogue.all.findResource('file:///a')).toBeInstanceOf(Promise);
   });
 
   it.each(['', 'a\0b', 'a\ud800', 'x'.repeat(4_097)])('does not ask the database for %j', (uri) => {
-    expect(catalogue.findResource(uri)).toEqual({ kind: 'missing' });
+    expect(catalogue.all.findResource(uri)).toEqual({ kind: 'missing' });
   });
 });
 
 describe('findPrompt', () => {
   it('finds a prompt by its public name', async () => {
     await catalogue.register(SPEC, readingOf({ prompt: listOf('{"name":"p.q"}') }));
-    expect(await catalogue.findPrompt('weather-p_q')).toMatchObject({ kind: 'found', entry: { originalName: 'p.q' } });
-    expect(await catalogue.findTool('weather-p_q')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findPrompt('weather-p_q')).toMatchObject({
+      kind: 'found',
+      entry: { originalName: 'p.q' },
+    });
+    expect(await catalogue.all.findTool('weather-p_q')).toEqual({ kind: 'missing' });
   });
 });
 

@@ -28,6 +28,7 @@ export type HealthMethod = (typeof HEALTH_METHODS)[number];
 
 /** Every setting by its name in the environment: default, floor, ceiling (SPEC §9). docs/settings.md explains them. */
 export const EnvironmentSchema = z.object({
+  PUBLIC_URL: url('http', 'https').optional(),
   NODE_ENV: z.string().trim().optional(),
   HOST: z.string().trim().min(1).default('127.0.0.1'),
   PORT: integer(4444, 0, 65_535),
@@ -104,6 +105,14 @@ export const EnvironmentSchema = z.object({
   SESSION_TTL_SECONDS: seconds(3600, 0.1),
   SESSION_MAX_PER_USER: integer(1_000, 1),
   SESSION_MAX_TOTAL: integer(20_000, 1),
+  SSE_AFTER_MS: integer(1_000, 0, 60_000),
+  SSE_KEEPALIVE_SECONDS: seconds(15, 0.01),
+  SSE_RESUME_SECONDS: seconds(60, 0),
+  EVENT_LOG_MAX_EVENTS: integer(1_000, 0),
+  EVENT_LOG_MAX_BYTES: integer(4 * 1024 * 1024, 0),
+  EVENT_LOG_MAX_TOTAL_BYTES: integer(256 * 1024 * 1024, 0),
+  EVENT_LOG_MAX_AGE_SECONDS: seconds(300, 0.01),
+  STREAM_MAX_BUFFERED_BYTES: integer(64 * 1024 * 1024, 64 * 1024),
   MAX_BODY_BYTES: integer(4 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
 
   SHUTDOWN_DELAY_SECONDS: optionalSeconds(0),

@@ -1,52 +1,40 @@
-import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnModuleDestroy } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module.js';
+import { CatalogueModule } from '../catalogue/index.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
-import { ExecutionService } from '../execution/execution.service.js';
-import { ExecutionModule } from '../execution/execution.module.js';
-import { Metrics } from '../metrics/metrics.js';
+import { ExecutionModule } from '../execution/index.js';
 import { CallRunner } from './edge/call-runner.js';
 import { EdgeService } from './edge/edge.service.js';
 import { McpEndpoint } from './edge/mcp.endpoint.js';
 import { OriginPolicy } from './edge/origin-policy.js';
 import { RpcEndpoint } from './edge/rpc.endpoint.js';
-import { SessionRegistry } from './session-registry.js';
+import { StreamOpener } from './edge/stream-opener.js';
+import { SessionServices } from './session/session-services.js';
+import { Sessions } from './session/sessions.js';
+import { SseController } from './sse/sse.controller.js';
+import { SseSessions } from './sse/sse-sessions.js';
+import { KeepAlive } from './stream/keep-alive.js';
 
+/** The MCP endpoints: streamable HTTP and `/rpc` on the lean edge, HTTP+SSE as a controller (SPEC §5). */
 @Module({
-  imports: [AuthModule, ExecutionModule],
+  imports: [AuthModule, CatalogueModule, ExecutionModule],
+  controllers: [SseController],
   providers: [
-    CallRunner,
-    EdgeService,
-    McpEndpoint,
-    OriginPolicy,
-    RpcEndpoint,
+    ...[CallRunner, EdgeService, McpEndpoint, OriginPolicy, RpcEndpoint, SessionServices, Sessions, StreamOpener],
+    SseSessions,
     {
-      provide: SessionRegistry,
-      inject: [SETTINGS, ExecutionService],
-      useFactory: (settings: Settings, execution: ExecutionService) =>
-        new SessionRegistry({
-          onEnded: ({ hash }) => execution.endSession(hash),
-          ttlMs: settings.SESSION_TTL_SECONDS,
-          maxPerUser: settings.SESSION_MAX_PER_USER,
-          maxTotal: settings.SESSION_MAX_TOTAL,
-        }),
+      provide: KeepAlive,
+      inject: [SETTINGS],
+      useFactory: (settings: Settings) => new KeepAlive(settings.SSE_KEEPALIVE_SECONDS),
     },
   ],
-  exports: [EdgeService],
+  exports: [EdgeService, Sessions],
 })
-export class DownstreamModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(
-    @Inject(SessionRegistry) private readonly sessions: SessionRegistry,
-    private readonly metrics: Metrics,
-  ) {}
+export class DownstreamModule implements OnModuleDestroy {
+  constructor(@Inject(KeepAlive) private readonly keepAlive: KeepAlive) {}
 
-  onModuleInit(): void {
-    this.metrics.observeGauge('mcpgateway_downstream_sessions', 'Sessions of clients', [], () => [
-      { value: this.sessions.size },
-    ]);
-  }
-
-  onApplicationShutdown(): void {
-    this.sessions.close();
+  onModuleDestroy(): void {
+    this.keepAlive.stop();
   }
 }

@@ -6,6 +6,7 @@ export class CallClock {
   private readonly controller = new AbortController();
   private readonly started = performance.now();
   private lastSign = this.started;
+  private holds = 0;
   private timer: NodeJS.Timeout;
   private readonly follow = (): void => this.controller.abort(this.outer?.reason);
 
@@ -27,6 +28,17 @@ export class CallClock {
     this.lastSign = performance.now();
   }
 
+  /** While somebody else is waited for (a person who is asked something), the silence is not the server's. */
+  hold(): void {
+    this.holds += 1;
+  }
+
+  /** Once for each `hold()`. */
+  release(): void {
+    this.holds -= 1;
+    this.signOfLife();
+  }
+
   /** Must be called when the call has ended. */
   stop(): void {
     clearTimeout(this.timer);
@@ -39,6 +51,7 @@ export class CallClock {
 
   private check(): void {
     const now = performance.now();
+    if (this.holds > 0) this.lastSign = now;
     const left = Math.min(this.lastSign + this.limits.silenceMs, this.started + this.limits.maxMs) - now;
     if (left > 0) this.timer = this.arm(Math.ceil(left));
     else this.controller.abort(this.expired(Math.round(now - this.started)));

@@ -1,66 +1,44 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CatalogueService } from '../catalogue/catalogue.service.js';
-import { CAPABILITY_KINDS, type CapabilityKind, KIND_PROTOCOL } from '../catalogue/capability-kind.js';
-import { type GatewayEntry } from '../catalogue/catalogue-entries.js';
-import { toCodedError } from '../common/errors.js';
-import { type Caller } from '../common/principal.js';
+import { CAPABILITY_KINDS, type CapabilityKind, CatalogueService, KIND_PROTOCOL } from '../catalogue/index.js';
+import { settledWithin } from '../common/deadline.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { Metrics } from '../metrics/metrics.js';
-import { type HeaderMap, SessionPoolService, UpstreamError, type UpstreamReply } from '../session-pool/index.js';
-import { CallClock } from './call-clock.js';
+import { SessionPoolService } from '../session-pool/index.js';
+import { type ClientSession, LOG_LEVELS } from './client-session.js';
+import { EMPTY_RESULT, type ExecutionContext, type Reply } from './execution-context.js';
 import { ExecutionError } from './execution.errors.js';
 import { expectFound } from './expect-found.js';
-import { nameIn, optionalString } from './params.js';
-import { type DownstreamBinding, poolUseFor } from './pool-use.js';
-import { withPublicUri } from './public-contents.js';
-import { SessionRouter } from './session-router.js';
-
-/** Answer of a method: the bytes of `result`, or of the `error` that the server itself gave. */
-export type Reply = UpstreamReply;
-
-export interface ExecutionContext {
-  /** Who calls, for sessions that are shared by identity. */
-  readonly caller: Caller;
-  /** The downstream session that the request belongs to (SPEC P-4). */
-  readonly session?: DownstreamBinding;
-  /** W3C trace context of this request; goes upstream with it and with nothing else (P-16). */
-  readonly traceparent?: string;
-  /** Aborts when nobody wants the answer any more. */
-  readonly signal?: AbortSignal;
-}
+import { Params } from './params.js';
+import { linksIn } from './resource-links.js';
+import { needsSession, ResourceMethods } from './resource-methods.js';
+import { UpstreamCalls } from './upstream-calls.js';
 
 /** Entries of one page of a list. */
 const LIST_PAGE = 250;
-const EMPTY_RESULT: Reply = { kind: 'result', raw: Buffer.from('{}') };
 /** Which list a method asks for. */
 const LISTS: ReadonlyMap<string, CapabilityKind> = new Map(
   CAPABILITY_KINDS.map((kind) => [KIND_PROTOCOL[kind].method, kind]),
 );
-
-/** What one call is, besides its bytes. */
-interface UpstreamCall {
-  readonly gateway: GatewayEntry;
-  readonly method: string;
-  /** The public name or URI, for messages. */
-  readonly name: string;
-  readonly params: Buffer;
-  /** Whether it may run twice without harm (SPEC P-9). */
-  readonly repeatable: boolean;
-}
+/** How long a client waits until its servers know the level that it wants. */
+const LOG_LEVEL_WAIT_MS = 1_000;
+const COMMA = Buffer.from(',');
 
 /** Runs one MCP request on this replica (SPEC D-6). Lists come from the catalogue, calls go to the servers. */
 @Injectable()
 export class ExecutionService {
-  private readonly limits: { readonly silenceMs: number; readonly maxMs: number };
+  private readonly calls: UpstreamCalls;
+  private readonly resources: ResourceMethods;
 
   constructor(
     @Inject(SETTINGS) settings: Settings,
-    private readonly catalogue: CatalogueService,
+    catalogue: CatalogueService,
     private readonly pool: SessionPoolService,
-    private readonly metrics: Metrics,
+    metrics: Metrics,
   ) {
-    this.limits = { silenceMs: settings.CALL_TIMEOUT_SECONDS, maxMs: settings.CALL_MAX_SECONDS };
+    const limits = { silenceMs: settings.CALL_TIMEOUT_SECONDS, maxMs: settings.CALL_MAX_SECONDS };
+    this.calls = new UpstreamCalls(pool, limits, metrics);
+    this.resources = new ResourceMethods(catalogue, this.calls);
   }
 
   /**
@@ -69,19 +47,32 @@ export class ExecutionService {
    */
   async execute(method: string, params: Buffer | undefined, context: ExecutionContext): Promise<Reply> {
     const kind = LISTS.get(method);
-    if (kind !== undefined) return this.list(kind, params);
+    if (kind !== undefined) return this.list(kind, params, context);
     switch (method) {
       case 'ping':
         return EMPTY_RESULT;
       case 'tools/call':
         return this.callTool(params, context);
       case 'resources/read':
-        return this.readResource(params, context);
+        return this.resources.read(params, context);
+      case 'resources/subscribe':
+        return this.resources.subscribe(params, context);
+      case 'resources/unsubscribe':
+        return this.resources.unsubscribe(params, context);
       case 'prompts/get':
         return this.getPrompt(params, context);
+      case 'completion/complete':
+        return this.complete(params, context);
+      case 'logging/setLevel':
+        return this.setLevel(params, context);
       default:
         throw new ExecutionError('METHOD_NOT_FOUND', `unknown method ${method.slice(0, 100)}`);
     }
+  }
+
+  /** A notification of the client that its servers should hear. Those that cannot be told now are not (MCP, Roots). */
+  async tellServers(session: ClientSession, method: string, params: Buffer | undefined): Promise<void> {
+    await Promise.allSettled([...session.bound].map((binding) => binding.tell(method, params)));
   }
 
   /** The downstream session has ended: what is bound to it ends, too. @param sessionHash SHA-256 of its id */
@@ -89,9 +80,9 @@ export class ExecutionService {
     this.pool.endDownstream(sessionHash);
   }
 
-  private async list(kind: CapabilityKind, params: Buffer | undefined): Promise<Reply> {
-    const cursor = optionalString(params, 'cursor');
-    const page = await this.catalogue.listPage(kind, { limit: LIST_PAGE, ...(cursor === undefined ? {} : { cursor }) });
+  private async list(kind: CapabilityKind, params: Buffer | undefined, { view }: ExecutionContext): Promise<Reply> {
+    const cursor = new Params(params).optionalString('cursor');
+    const page = await view.listPage(kind, { limit: LIST_PAGE, ...(cursor === undefined ? {} : { cursor }) });
     const parts: Buffer[] = [Buffer.from(`{"${KIND_PROTOCOL[kind].member}":[`)];
     page.items.forEach((item, index) => (index === 0 ? parts.push(item) : parts.push(COMMA, item)));
     const tail = page.nextCursor === undefined ? ']}' : `],"nextCursor":${JSON.stringify(page.nextCursor)}}`;
@@ -99,84 +90,65 @@ export class ExecutionService {
   }
 
   private async callTool(given: Buffer | undefined, context: ExecutionContext): Promise<Reply> {
-    const { name, withName } = nameIn(given, 'name');
-    const tool = await expectFound('tool', name, this.catalogue.findTool(name));
+    const params = new Params(given);
+    const name = params.string('name');
+    const lookup = context.view.findTool(name);
+    const tool = await expectFound('tool', name, lookup instanceof Promise ? await lookup : lookup);
     const { gateway, originalNameJson, readOnlyHint, idempotentHint } = tool;
-    const params = withName(originalNameJson);
+    params.rename(originalNameJson, 'name');
     const repeatable = readOnlyHint || idempotentHint;
-    return this.callUpstream({ gateway, method: 'tools/call', name, params, repeatable }, context);
-  }
-
-  private async readResource(given: Buffer | undefined, context: ExecutionContext): Promise<Reply> {
-    const { name, withName } = nameIn(given, 'uri');
-    const resource = await expectFound('resource', name, this.catalogue.findResource(name));
-    const { gateway, originalUriJson } = resource;
-    const call = { gateway, method: 'resources/read', name, params: withName(originalUriJson), repeatable: true };
-    return withPublicUri(await this.callUpstream(call, context), resource);
+    const reply = await this.calls.run({ gateway, method: 'tools/call', name, params, repeatable }, context);
+    if (context.session && reply.kind === 'result') {
+      const links = linksIn(reply.raw);
+      if (links.length > 0) context.session.links.note(links, gateway.id);
+    }
+    return reply;
   }
 
   private async getPrompt(given: Buffer | undefined, context: ExecutionContext): Promise<Reply> {
-    const { name, withName } = nameIn(given, 'name');
-    const { gateway, originalNameJson } = await expectFound('prompt', name, this.catalogue.findPrompt(name));
-    const call = { gateway, method: 'prompts/get', name, params: withName(originalNameJson), repeatable: true };
-    return this.callUpstream(call, context);
+    const params = new Params(given);
+    const name = params.string('name');
+    const { gateway, originalNameJson } = await expectFound('prompt', name, context.view.findPrompt(name));
+    params.rename(originalNameJson, 'name');
+    return this.calls.run({ gateway, method: 'prompts/get', name, params, repeatable: true }, context);
   }
 
-  private async callUpstream(call: UpstreamCall, context: ExecutionContext): Promise<Reply> {
-    const { gateway, method, params, repeatable } = call;
-    const clock = new CallClock(this.limits, (afterMs) => this.tooSlow(call, afterMs), context.signal);
-    const started = performance.now();
-    let outcome = 'ok';
-    try {
-      const reply = await this.pool.use(
-        {
-          gatewayId: gateway.id,
-          gatewayName: gateway.name,
-          place: () => poolUseFor(gateway, context),
-          repeatable,
-          borrower: `${method} ${shown(call.name)} for ${context.caller.userIdentity.slice(0, 8)}`,
-        },
-        async (session) => {
-          const router = SessionRouter.of(session);
-          let id = 0;
-          const onId = (given: number): void => router.begin((id = given), () => clock.signOfLife());
-          return session
-            .request(method, params, { signal: clock.signal, onId, ...headersOf(context) })
-            .finally(() => router.end(id));
-        },
-        clock.signal,
-      );
-      if (reply.kind === 'error') outcome = 'error';
-      return reply;
-    } catch (error) {
-      outcome = toCodedError(error).code;
-      throw error;
-    } finally {
-      clock.stop();
-      this.metrics.upstreamCalls.labels(gateway.name, outcome).observe((performance.now() - started) / 1000);
+  /** MCP, Utilities, "Completion": what is referred to says which server is asked. */
+  private async complete(given: Buffer | undefined, context: ExecutionContext): Promise<Reply> {
+    const { view } = context;
+    const params = new Params(given);
+    const method = 'completion/complete';
+    switch (params.string('ref', 'type')) {
+      case 'ref/prompt': {
+        const name = params.string('ref', 'name');
+        const { gateway, originalNameJson } = await expectFound('prompt', name, view.findPrompt(name));
+        params.rename(originalNameJson, 'ref', 'name');
+        return this.calls.run({ gateway, method, name, params, repeatable: true }, context);
+      }
+      case 'ref/resource': {
+        const name = params.string('ref', 'uri');
+        const template = await view.findTemplate(name);
+        const lookup = template.kind === 'missing' ? view.findResource(name) : template;
+        const { gateway, originalUriJson } = await expectFound('resource', name, lookup);
+        params.rename(originalUriJson, 'ref', 'uri');
+        return this.calls.run({ gateway, method, name, params, repeatable: true }, context);
+      }
+      default:
+        throw new ExecutionError('INVALID_PARAMS', 'params.ref.type must be ref/prompt or ref/resource');
     }
   }
 
-  private tooSlow({ gateway, name }: UpstreamCall, afterMs: number): UpstreamError {
-    const { silenceMs, maxMs } = this.limits;
-    const message =
-      `${gateway.name}: ${shown(name)} did not answer; given up after ${afterMs} ms ` +
-      `(CALL_TIMEOUT_SECONDS=${silenceMs / 1000}, CALL_MAX_SECONDS=${maxMs / 1000})`;
-    return new UpstreamError('UPSTREAM_TIMEOUT', message, {
-      reason: 'timeout',
-      execution: 'unknown',
-      gateway: gateway.name,
-    });
+  /** Remembered, set on the servers that are connected now, and on the others when they are (SPEC D-8). */
+  private async setLevel(given: Buffer | undefined, { session }: ExecutionContext): Promise<Reply> {
+    if (!session) throw needsSession('logging/setLevel');
+    const wanted = new Params(given).string('level');
+    const level = LOG_LEVELS.find((one) => one === wanted);
+    if (level === undefined) {
+      throw new ExecutionError('INVALID_PARAMS', `params.level must be one of ${LOG_LEVELS.join(', ')}`);
+    }
+    session.logLevel = level;
+    const told = Promise.allSettled([...session.bound].map((binding) => binding.applyLogLevel()));
+    await settledWithin(told, LOG_LEVEL_WAIT_MS); // a server that hangs delays nobody
+    return EMPTY_RESULT;
   }
-}
-
-const COMMA = Buffer.from(',');
-
-/** A name as messages show it: short, and without the query of a URI, which may hold a secret. */
-function shown(name: string): string {
-  return name.replace(/\?.*/s, '').slice(0, 128);
-}
-
-function headersOf({ traceparent }: ExecutionContext): { headers?: HeaderMap } {
-  return traceparent === undefined ? {} : { headers: { traceparent } };
 }

@@ -1,41 +1,34 @@
 import { type GatewayEntry } from '../catalogue/index.js';
 import { type Caller } from '../common/principal.js';
-import { type BoundOwner, PoolKey, type PoolPlace } from '../session-pool/index.js';
+import { PoolKey, type PoolPlace } from '../session-pool/index.js';
+import { type GatewayBinding } from './gateway-binding.js';
 
-/** A downstream session, as the pool needs to know it. */
-export interface DownstreamBinding {
-  /** SHA-256 of its id (SPEC P-1); worked out once. */
-  readonly hash: string;
-  readonly owner?: BoundOwner;
-}
-
-interface Context {
+/** Who calls, and by what downstream session if there is one. */
+export interface PlaceContext {
   readonly caller: Caller;
-  readonly session?: DownstreamBinding;
+  readonly session?: { readonly hash: string };
 }
 
 /**
- * Which session a call gets, by the gateway's policy (SPEC P-15). `auto`: the one bound to the downstream session where
- * there is one and the server keeps state for a session; else one that is shared by identity.
+ * Whether a call of a downstream session uses the upstream session bound to it, by the gateway's policy (SPEC P-15).
+ * `auto`: where the server keeps state for a session; else sessions are shared by identity.
  */
-export function poolUseFor(gateway: GatewayEntry, { caller, session }: Context): PoolPlace {
-  const { target } = gateway;
-  const bind = (): PoolPlace => {
-    if (!session) return { key: PoolKey.pooled(caller, target) };
-    const { hash, owner } = session;
-    return {
-      key: PoolKey.bound(caller.userIdentity, hash, target, owner?.clientCapabilities),
-      bound: { sessionHash: hash, ...(owner ? { owner } : {}) },
-    };
+export function usesBound({ sessionPolicy, stateful }: GatewayEntry): boolean {
+  return sessionPolicy === 'bound' || (sessionPolicy === 'auto' && stateful !== false);
+}
+
+export function boundPlace(
+  { target }: GatewayEntry,
+  { caller, session }: Required<PlaceContext>,
+  owner: GatewayBinding,
+): PoolPlace {
+  const { hash } = session;
+  return {
+    key: PoolKey.bound(caller.userIdentity, hash, target, owner.clientCapabilities),
+    bound: { sessionHash: hash, owner },
   };
-  switch (gateway.sessionPolicy) {
-    case 'auto':
-      return gateway.stateful === false ? { key: PoolKey.pooled(caller, target) } : bind();
-    case 'bound':
-      return bind();
-    case 'identity':
-      return { key: PoolKey.pooled(caller, target) };
-    case 'shared':
-      return { key: PoolKey.shared(target) };
-  }
+}
+
+export function sharedPlace({ target, sessionPolicy }: GatewayEntry, { caller }: PlaceContext): PoolPlace {
+  return { key: sessionPolicy === 'shared' ? PoolKey.shared(target) : PoolKey.pooled(caller, target) };
 }

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { type GatewayEntry } from '../catalogue/index.js';
-import { type Reply } from './execution.service.js';
+import { type Reply } from './execution-context.js';
 import { withPublicUri } from './public-contents.js';
 
 const resource = (publicUri: string) => ({
   publicUri,
   originalUri: 'a:b',
+  viaTemplate: false,
   originalUriJson: Buffer.from('"a:b"'),
   gateway: {} as GatewayEntry,
 });

@@ -1,19 +1,49 @@
-import { type UpstreamMessage, type UpstreamSession } from '../session-pool/index.js';
+import { memberSpan, splice } from '../common/json-splice.js';
+import { JsonError, sliceOf, type Span } from '../common/json-scan.js';
+import { notificationFrame } from '../common/jsonrpc.js';
+import { type UpstreamMessage, type UpstreamReply, type UpstreamSession } from '../session-pool/index.js';
+import { type CallClock } from './call-clock.js';
+import { type ClientSink, type SessionSink } from './client-sink.js';
+import { Question } from './question.js';
+import { refusal } from './refusal.js';
+import { RoutedCall } from './routed-call.js';
 
-const REFUSED = Buffer.from(
-  JSON.stringify({
-    code: -32601,
-    message: 'this session of the gateway belongs to no interactive client, so nobody can be asked',
-  }),
-);
+/** What a server may ask a client, and the capability that the client must have declared for it. */
+const QUESTIONS: ReadonlyMap<string, string> = new Map([
+  ['sampling/createMessage', 'sampling'],
+  ['elicitation/create', 'elicitation'],
+  ['roots/list', 'roots'],
+]);
+/** They concern the catalogue, which tells the clients itself once it has read the lists (SPEC N-7). */
+const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
+
+/** The downstream session that an upstream session is bound to, as its router knows it. */
+export interface RouterOwner {
+  readonly client: {
+    readonly sink: SessionSink;
+    declares(capability: string): boolean;
+    /** @param params of a logging message */
+    wantsLog(params: Buffer | undefined): boolean;
+  };
+  /** How long the client may take to answer a question, at most. */
+  readonly limits: { readonly maxMs: number };
+  /** @param params of `notifications/resources/updated` */
+  updated(params: Buffer | undefined): void;
+}
 
 /**
- * Who hears what a server says on one upstream session: the calls in flight, by the id that each got there. One for
- * each session, for as long as the session lives.
+ * Who hears what a server says on one upstream session (SPEC D-8): the calls in flight, by the id and the progress token
+ * that each got there, else the downstream session that it is bound to. One for each session, for as long as it lives.
+ * Ids and tokens that a client chose never go upstream, so two clients with the same ones never meet.
  */
 export class SessionRouter {
   private static readonly routers = new WeakMap<UpstreamSession, SessionRouter>();
-  private readonly calls = new Map<number, () => void>();
+  private readonly calls = new Map<number, RoutedCall>();
+  private readonly byToken = new Map<number, RoutedCall>();
+  private lastToken = 0;
+  /** Questions of the server that wait for an answer, by the bytes of its id. */
+  private readonly questions = new Map<string, Question>();
+  private owner: RouterOwner | undefined;
 
   private constructor(private readonly session: UpstreamSession) {
     session.onMessage((message) => this.route(message));
@@ -25,22 +55,123 @@ export class SessionRouter {
     return router;
   }
 
-  /** From now on `signOfLife` is called whenever the server says something that belongs to the call. */
-  begin(id: number, signOfLife: () => void): void {
-    this.calls.set(id, signOfLife);
+  /** The session belongs to this one alone from now on. */
+  bindTo(owner: RouterOwner): void {
+    this.owner = owner;
   }
 
-  end(id: number): void {
-    this.calls.delete(id);
+  /** A call that is about to be sent: `started` says its id, `ended` that it is over. */
+  call(clock: CallClock, sink: ClientSink | undefined, token: Buffer | undefined): RoutedCall {
+    if (token === undefined) return new RoutedCall(clock, sink);
+    const call = new RoutedCall(clock, sink, { theirs: token, ours: (this.lastToken += 1) });
+    this.byToken.set(this.lastToken, call);
+    return call;
+  }
+
+  started(id: number, call: RoutedCall): void {
+    call.id = id;
+    this.calls.set(id, call);
+  }
+
+  ended(call: RoutedCall): void {
+    this.calls.delete(call.id);
+    if (call.token) this.byToken.delete(call.token.ours);
+    call.end();
   }
 
   private route(message: UpstreamMessage): void {
-    if (message.id !== undefined) {
-      // SPEC D-8: refused instead of asking some other client.
-      void this.session.respond(message.id, { kind: 'error', raw: REFUSED }).catch(() => undefined);
+    const { origin } = message;
+    const call = origin === undefined ? undefined : this.calls.get(origin);
+    call?.clock.signOfLife();
+    // On the standing stream nothing tells which call a message belongs to: it is a sign of life of the session.
+    if (origin === undefined) for (const { clock } of this.calls.values()) clock.signOfLife();
+    if (message.id !== undefined) return void this.question(message.id, message, call);
+    if (LIST_CHANGED.test(message.method)) return;
+    switch (message.method) {
+      case 'notifications/progress':
+        return this.progress(message);
+      case 'notifications/cancelled':
+        return this.withdrawn(message);
+      case 'notifications/resources/updated':
+        return this.owner?.updated(message.params);
+      case 'notifications/message':
+        if (this.owner?.client.wantsLog(message.params) === false) return;
+        break;
+      default:
     }
-    if (message.origin !== undefined) this.calls.get(message.origin)?.();
-    // Over SSE nothing tells which call a message belongs to: it is a sign of life of the session.
-    else for (const signOfLife of this.calls.values()) signOfLife();
+    if (origin !== undefined && !call) return; // of a call that is over
+    this.sinkFor(call)?.notify(notificationFrame(message.method, message.params));
+  }
+
+  /** The call's own stream, else the session's, else that of the only call that could be meant. */
+  private sinkFor(call: RoutedCall | undefined): ClientSink | undefined {
+    if (call) return call.sink;
+    const standing = this.owner?.client.sink;
+    if (!standing || standing.listening || this.calls.size !== 1) return standing;
+    const [only] = this.calls.values();
+    return only?.sink ?? standing;
+  }
+
+  private progress({ params }: UpstreamMessage): void {
+    const span = params && spanOf(params, 'progressToken');
+    if (!params || !span) return;
+    const call = this.byToken.get(Number(sliceOf(params, span).toString('latin1')));
+    if (!call?.token) return;
+    call.clock.signOfLife();
+    const own = splice(params, [{ span, bytes: call.token.theirs }]);
+    call.sink?.notify(notificationFrame('notifications/progress', own));
+  }
+
+  /** The server takes a question back. */
+  private withdrawn({ params }: UpstreamMessage): void {
+    const span = params && spanOf(params, 'requestId');
+    if (!params || !span) return;
+    this.questions.get(sliceOf(params, span).toString('latin1'))?.withdraw('the server took its question back');
+  }
+
+  private async question(id: Buffer, message: UpstreamMessage, call: RoutedCall | undefined): Promise<void> {
+    const reply = await this.answerOf(id, message, call);
+    if (reply) await this.session.respond(id, reply).catch(() => undefined);
+  }
+
+  /** @returns undefined when nobody waits for the answer any more */
+  private async answerOf(
+    id: Buffer,
+    { method, params, origin }: UpstreamMessage,
+    call: RoutedCall | undefined,
+  ): Promise<UpstreamReply | undefined> {
+    const { owner } = this;
+    if (!owner) return refusal('this session of the gateway belongs to no interactive client, so nobody can be asked');
+    const capability = QUESTIONS.get(method);
+    if (capability === undefined) return refusal(`${method.slice(0, 100)} is not something that a client can be asked`);
+    if (!owner.client.declares(capability)) return refusal(`the client does not support ${capability}`);
+    const sink = origin !== undefined && !call ? undefined : this.sinkFor(call);
+    if (!sink) return refusal('the call that this belongs to has ended');
+    const key = id.toString('latin1');
+    const question = new Question(owner.limits.maxMs);
+    this.questions.set(key, question);
+    // Whoever waits for the server now waits for the client: the silence is not the server's.
+    const waiting = call ? [call] : [...this.calls.values()];
+    for (const one of waiting) one.clock.hold();
+    call?.asks(question);
+    try {
+      return await sink.ask(method, params, question.signal);
+    } catch (error) {
+      return question.unwanted ? undefined : refusal(`the client cannot be asked: ${(error as Error).message}`);
+    } finally {
+      question.over();
+      call?.hasAsked(question);
+      this.questions.delete(key);
+      for (const one of waiting) one.clock.release();
+    }
+  }
+}
+
+function spanOf(params: Buffer, member: string): Span | undefined {
+  try {
+    return memberSpan(params, member);
+  } catch (error) {
+    if (error instanceof JsonError) return undefined; // not what the protocol says: nobody's
+    throw error;
   }
 }

@@ -207,7 +207,7 @@ describe('POST /mcp, the check-list of PROTOCOL §5.1', () => {
 
   it('A6: other methods are 405 with Allow', async () => {
     const answer = await send('PUT', mcp, session);
-    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST, DELETE']);
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, POST, DELETE']);
   });
 
   it('S1: a request without a session is 400; S7: a second initialize is refused', async () => {

@@ -33,7 +33,12 @@ describe('resources and prompts through the gateway (SPEC D-6)', () => {
   it('a real client sees that they are there, lists, reads and gets', async () => {
     const client = new Client({ name: 'test', version: '1' });
     await client.connect(new StreamableHTTPClientTransport(new URL(`${replica.url}/mcp`)));
-    expect(client.getServerCapabilities()).toEqual({ tools: {}, resources: {}, prompts: {} });
+    expect(client.getServerCapabilities()).toEqual({
+      tools: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
+      prompts: { listChanged: true },
+      logging: {},
+    });
     expect((await client.listResources()).resources.map(({ uri }) => uri)).toEqual([
       ...['gw:two:test://static/one', 'gw:two:test://static/two', 'test://static/one', 'test://static/two'],
     ]);

@@ -1,10 +1,12 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { AuthError, challenge } from '../../auth/auth.errors.js';
-import { type CodedError } from '../../common/errors.js';
+import { type CodedError, toCodedError } from '../../common/errors.js';
 import { settledWithin } from '../../common/deadline.js';
 import { type Id, readMessage, responseFrame, RpcShapeError } from '../../common/jsonrpc.js';
 import { problemOf } from '../../common/problem.js';
+import { type Log } from '../../logging/logger.js';
 import { DownstreamError } from '../downstream.errors.js';
+import { errorBody } from '../error-body.js';
 
 /** Where the id of a refused request is looked for, and for how long. */
 const MAX_ID_BODY = 64 * 1024;
@@ -55,6 +57,16 @@ export class EdgeExchange {
   /** Refused before execution: an HTTP status, and a JSON-RPC body with the caller's id where it is known. */
   refuse(error: CodedError): void {
     this.json(error.row.http, [responseFrame(this.rpcId, 'error', errorBody(error))], this.refusalHeaders(error));
+  }
+
+  /** Refuses because of whatever was thrown; the log has what the caller must not see. */
+  async refuseFor(thrown: unknown, log: Log): Promise<void> {
+    const error = toCodedError(thrown);
+    const { requestId } = this;
+    if (error.code === 'INTERNAL') log.error({ err: thrown, requestId }, 'unforeseen error on an MCP endpoint');
+    else log.debug({ requestId, code: error.code }, error.message);
+    await this.findId(); // the refusal carries the caller's id wherever it can be had (SPEC §8)
+    this.refuse(error);
   }
 
   private refusalHeaders(error: CodedError): Record<string, string> {
@@ -125,10 +137,6 @@ export class EdgeExchange {
         .on('close', cutOff);
     });
   }
-}
-
-export function errorBody(error: CodedError): Buffer {
-  return Buffer.from(JSON.stringify({ code: error.row.rpc, message: error.message, data: error.data }));
 }
 
 function idOf(body: Buffer): Id | undefined {

@@ -4,7 +4,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CodedError, toCodedError } from '../../common/errors.js';
 import { type Log, LOG } from '../../logging/logger.js';
 import { DownstreamError } from '../downstream.errors.js';
+import { Sessions } from '../session/sessions.js';
 import { EdgeExchange } from './edge-exchange.js';
+import { mcpPathOf } from './endpoints.js';
 import { McpEndpoint } from './mcp.endpoint.js';
 import { OriginPolicy } from './origin-policy.js';
 import { RpcEndpoint } from './rpc.endpoint.js';
@@ -29,6 +31,7 @@ export class EdgeService {
     private readonly mcp: McpEndpoint,
     private readonly rpc: RpcEndpoint,
     private readonly origins: OriginPolicy,
+    private readonly sessions: Sessions,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -39,6 +42,7 @@ export class EdgeService {
     server.on('request', (req: IncomingMessage, res: ServerResponse) => {
       const exchange = new EdgeExchange(req, res, requestIdOf(req));
       const path = pathOf(req);
+      if (req.headers.origin !== undefined && this.origins.preflight(req, res)) return;
       const handler = this.handlerOf(path);
       if (handler) void this.run(exchange, handler);
       else this.passOn(exchange, PROBES.has(path), behind);
@@ -48,6 +52,7 @@ export class EdgeService {
   /** From now on requests are refused with 503; resolves when those that run have been answered. Remembered. */
   drain(): Promise<void> {
     this.draining = true;
+    this.sessions.interruptStreams(); // they would never end by themselves
     this.drained ??= new Promise<void>((resolve) => {
       this.idle = resolve;
       if (this.running.size === 0) resolve();
@@ -60,14 +65,9 @@ export class EdgeService {
   }
 
   private handlerOf(path: string): Handler | undefined {
-    switch (path) {
-      case '/mcp':
-        return (exchange) => this.mcp.handle(exchange);
-      case '/rpc':
-        return (exchange) => this.rpc.handle(exchange);
-      default:
-        return undefined;
-    }
+    if (path === '/rpc') return (exchange) => this.rpc.handle(exchange);
+    const endpoint = mcpPathOf(path, 'mcp');
+    return endpoint && ((exchange) => this.mcp.handle(exchange, endpoint));
   }
 
   private async run(exchange: EdgeExchange, handler: Handler): Promise<void> {
@@ -77,7 +77,7 @@ export class EdgeService {
       if (this.draining) throw shuttingDown();
       await handler(exchange);
     } catch (error) {
-      await this.refused(exchange, error);
+      await exchange.refuseFor(error, this.log);
     } finally {
       this.ended(exchange);
     }
@@ -104,17 +104,6 @@ export class EdgeService {
   private ended(exchange: EdgeExchange): void {
     this.running.delete(exchange);
     if (this.draining && this.running.size === 0) this.idle();
-  }
-
-  private async refused(exchange: EdgeExchange, thrown: unknown): Promise<void> {
-    const error = toCodedError(thrown);
-    if (error.code === 'INTERNAL') {
-      this.log.error({ err: thrown, requestId: exchange.requestId }, 'unforeseen error on the MCP edge');
-    } else {
-      this.log.debug({ requestId: exchange.requestId, code: error.code }, error.message);
-    }
-    await exchange.findId(); // the refusal carries the caller's id wherever it can be had (SPEC §8)
-    exchange.refuse(error);
   }
 }
 

@@ -1,110 +1,169 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AccessService } from '../../auth/access.service.js';
-import { type RpcMessage } from '../../common/jsonrpc.js';
-import { type Principal, sha256Hex } from '../../common/principal.js';
-import { responseFrame } from '../../common/jsonrpc.js';
-import { CLIENT_INFO } from '../../common/version.js';
+import { CatalogueService } from '../../catalogue/index.js';
+import { type Id, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
+import { type Principal } from '../../common/principal.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
-import { negotiate } from '../protocol.js';
-import { type DownstreamSession, SessionRegistry } from '../session-registry.js';
-import { CallRunner } from './call-runner.js';
+import { initializeResult, termsOf } from '../initialize.js';
+import { mayBatch } from '../protocol.js';
+import { McpSession } from '../session/mcp-session.js';
+import { Sessions } from '../session/sessions.js';
+import { SessionServices } from '../session/session-services.js';
+import { StreamAnswer } from '../session/stream-answer.js';
+import { parseEventId } from '../stream/event-stream.js';
 import { type EdgeExchange } from './edge-exchange.js';
-import { checkAccept, checkContentType, checkVersionHeader, parseMessage } from './protocol-checks.js';
+import { type McpPath } from './endpoints.js';
+import { HttpAnswer } from './http-answer.js';
+import {
+  checkAccept,
+  checkAcceptStream,
+  checkContentType,
+  checkVersionHeader,
+  isBatch,
+  parseBatch,
+  parseMessage,
+} from './protocol-checks.js';
+import { StreamOpener } from './stream-opener.js';
+import { traceparentOf } from './trace.js';
 
-const ENDPOINT = '/mcp';
-const ALLOW = 'POST, DELETE';
-/** SPEC D-6, as far as it is served: nothing tells a client yet that a list has changed. */
-const CAPABILITIES = { tools: {}, resources: {}, prompts: {} };
+const ALLOW = 'GET, POST, DELETE';
 
-/** Streamable HTTP at `/mcp` (SPEC D-1, D-2, D-10). */
+type Request = RpcMessage & { readonly method: string; readonly id: Id };
+
+/** Streamable HTTP at `/mcp` and `/gateways/:id/mcp` (SPEC D-1, D-2, D-9, D-10). */
 @Injectable()
 export class McpEndpoint {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly access: AccessService,
-    private readonly sessions: SessionRegistry,
-    private readonly runner: CallRunner,
+    private readonly catalogue: CatalogueService,
+    private readonly sessions: Sessions,
+    private readonly services: SessionServices,
+    private readonly opener: StreamOpener,
   ) {}
 
-  async handle(exchange: EdgeExchange): Promise<void> {
-    const { method } = exchange.req;
+  async handle(exchange: EdgeExchange, path: McpPath): Promise<void> {
     // Every request is authorized, session or not: a session id is no credential.
     const principal = await this.access.admit(exchange.req.headers, 'mcp:use');
-    if (method === 'POST') return this.post(exchange, principal);
-    if (method === 'DELETE') return this.delete(exchange, principal);
-    throw new DownstreamError('METHOD_NOT_ALLOWED', `use ${ALLOW}`, { details: { allow: ALLOW } });
+    switch (exchange.req.method) {
+      case 'POST':
+        return this.post(exchange, path, principal);
+      case 'GET':
+        return this.listen(exchange, path, principal);
+      case 'DELETE':
+        return this.delete(exchange, path, principal);
+      default:
+        throw new DownstreamError('METHOD_NOT_ALLOWED', `use ${ALLOW}`, { details: { allow: ALLOW } });
+    }
   }
 
-  private async post(exchange: EdgeExchange, principal: Principal | undefined): Promise<void> {
+  private async post(exchange: EdgeExchange, path: McpPath, principal: Principal | undefined): Promise<void> {
     checkContentType(exchange);
     checkAccept(exchange);
-    const message = parseMessage(exchange, await exchange.body(this.settings.MAX_BODY_BYTES));
-    if (message.method === 'initialize') return this.initialize(exchange, message, principal);
+    const body = await exchange.body(this.settings.MAX_BODY_BYTES);
+    if (isBatch(body)) return this.batch(exchange, path, principal, body);
+    const message = parseMessage(exchange, body);
+    if (message.method === 'initialize') return this.initialize(exchange, path, message, principal);
 
     checkVersionHeader(exchange);
-    const session = this.sessionOf(exchange, principal);
-    const { method, id } = message;
-    if (method === undefined || id === undefined) return exchange.empty(202);
-    // A dropped connection is not a cancel here (D-8), so no signal goes with it.
-    const { caller, hash } = session;
-    await this.runner.run(exchange, ENDPOINT, { ...message, method }, { caller, session: { hash } });
-  }
-
-  private initialize(exchange: EdgeExchange, message: RpcMessage, principal: Principal | undefined): void {
-    if (message.id === undefined) throw new DownstreamError('BAD_REQUEST', 'initialize must be a request');
-    if (exchange.header('mcp-session-id') !== undefined) {
-      throw new DownstreamError('BAD_REQUEST', 'this session is initialized already; start a new one without its id');
+    const session = this.sessionOf(exchange, path, principal);
+    if (isRequest(message)) {
+      const answer = new HttpAnswer(exchange, session, message.id, this.opener);
+      return session.run(message, answer, extrasOf(exchange));
     }
-    const params = readParams(message.params);
-    const protocolVersion = negotiate(params.protocolVersion);
-    const id = this.sessions.newId();
-    // Registered before the first byte that reveals its id (D-2).
-    this.sessions.add({
-      id,
-      hash: sha256Hex(id),
-      caller: this.access.callerOf(principal, exchange.req.headers),
-      protocolVersion,
-      clientInfo: params.clientInfo,
-      clientCapabilities: params.capabilities,
-    });
-    const result = { protocolVersion, capabilities: CAPABILITIES, serverInfo: CLIENT_INFO };
-    const body = responseFrame(message.id, 'result', Buffer.from(JSON.stringify(result)));
-    exchange.json(200, [body], { 'mcp-session-id': id });
-    this.runner.count(ENDPOINT, 'initialize', 'ok');
+    session.take(message);
+    exchange.empty(202);
   }
 
-  private delete(exchange: EdgeExchange, principal: Principal | undefined): void {
+  /** The revision that has batches lets us answer all their requests on one stream. */
+  private async batch(
+    exchange: EdgeExchange,
+    path: McpPath,
+    principal: Principal | undefined,
+    body: Buffer,
+  ): Promise<void> {
+    const messages = parseBatch(exchange, body);
     checkVersionHeader(exchange);
-    this.sessions.remove(this.sessionOf(exchange, principal));
+    const session = this.sessionOf(exchange, path, principal);
+    if (!mayBatch(session.terms.protocolVersion)) {
+      throw new DownstreamError('BAD_REQUEST', 'batches are not part of this revision: send one message a request');
+    }
+    if (messages.some(({ method }) => method === 'initialize')) throw secondInitialize();
+    for (const message of messages) if (!isRequest(message)) session.take(message);
+    const requests = messages.filter(isRequest);
+    if (requests.length === 0) return exchange.empty(202);
+    const stream = this.opener.openFor(exchange, session);
+    const extras = extrasOf(exchange);
+    await Promise.all(requests.map((one) => session.run(one, new StreamAnswer(stream, one.id), extras)));
+    stream.end();
+  }
+
+  private async initialize(
+    exchange: EdgeExchange,
+    path: McpPath,
+    message: RpcMessage,
+    principal: Principal | undefined,
+  ): Promise<void> {
+    if (message.id === undefined) throw new DownstreamError('BAD_REQUEST', 'initialize must be a request');
+    if (exchange.header('mcp-session-id') !== undefined) throw secondInitialize();
+    const terms = termsOf(message.params, 'http');
+    const view = path.gatewayId === undefined ? this.catalogue.all : this.catalogue.gatewayAlone(path.gatewayId);
+    const result = initializeResult(terms, await view.describe());
+    const session = new McpSession(
+      {
+        ...terms,
+        id: this.sessions.newId(),
+        endpoint: path.path,
+        label: path.label,
+        view,
+        caller: this.access.callerOf(principal, exchange.req.headers),
+      },
+      this.services,
+    );
+    // Registered before the first byte that reveals its id (D-2).
+    this.sessions.add(session);
+    exchange.json(200, [responseFrame(message.id, 'result', result)], { 'mcp-session-id': session.id });
+    this.services.count(path.label, 'initialize', 'ok');
+  }
+
+  /** The standing stream, or with `Last-Event-ID` what a stream had to say since then. */
+  private listen(exchange: EdgeExchange, path: McpPath, principal: Principal | undefined): void {
+    checkAcceptStream(exchange);
+    checkVersionHeader(exchange);
+    const session = this.sessionOf(exchange, path, principal);
+    const connect = () => this.opener.connect(exchange.res, exchange.requestId);
+    const lastEventId = exchange.header('last-event-id');
+    if (lastEventId === undefined) return session.standing.resume(connect);
+    const { stream, seq } = parseEventId(lastEventId);
+    session.streamOf(stream).resume(connect, seq);
+  }
+
+  private delete(exchange: EdgeExchange, path: McpPath, principal: Principal | undefined): void {
+    checkVersionHeader(exchange);
+    this.sessions.remove(this.sessionOf(exchange, path, principal));
     exchange.empty(200);
   }
 
-  private sessionOf(exchange: EdgeExchange, principal: Principal | undefined): DownstreamSession {
+  private sessionOf(exchange: EdgeExchange, path: McpPath, principal: Principal | undefined): McpSession {
     const id = exchange.header('mcp-session-id');
     if (id === undefined) {
       throw new DownstreamError('SESSION_REQUIRED', 'Mcp-Session-Id is missing; start a session with initialize');
     }
-    return this.sessions.get(id, principal);
+    return this.sessions.get(id, principal, path.path);
   }
 }
 
-interface InitializeParams {
-  readonly protocolVersion: string;
-  readonly clientInfo: Readonly<Record<string, unknown>>;
-  readonly capabilities: Readonly<Record<string, unknown>>;
+function isRequest(message: RpcMessage): message is Request {
+  return message.method !== undefined && message.id !== undefined;
 }
 
-function readParams(json: Buffer | undefined): InitializeParams {
-  const params = record(json === undefined ? undefined : (JSON.parse(json.toString('utf8')) as unknown));
-  const { protocolVersion } = params;
-  if (typeof protocolVersion !== 'string') {
-    throw new DownstreamError('INVALID_PARAMS', 'params.protocolVersion must be a string');
-  }
-  return { protocolVersion, clientInfo: record(params.clientInfo), capabilities: record(params.capabilities) };
+function extrasOf(exchange: EdgeExchange): { requestId: string; traceparent?: string } {
+  const traceparent = traceparentOf(exchange.header('traceparent'));
+  return { requestId: exchange.requestId, ...(traceparent === undefined ? {} : { traceparent }) };
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+function secondInitialize(): DownstreamError {
+  return new DownstreamError('BAD_REQUEST', 'this session is initialized already; start a new one without its id');
 }

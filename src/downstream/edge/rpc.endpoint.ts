@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AccessService } from '../../auth/access.service.js';
+import { CatalogueService } from '../../catalogue/index.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { CallRunner } from './call-runner.js';
 import { type EdgeExchange } from './edge-exchange.js';
 import { checkContentType, parseMessage } from './protocol-checks.js';
+import { traceparentOf } from './trace.js';
 
 /** `POST /rpc` (SPEC D-4): one JSON-RPC request without a session. Here a client that goes away cancels (D-8). */
 @Injectable()
@@ -13,6 +15,7 @@ export class RpcEndpoint {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly access: AccessService,
+    private readonly catalogue: CatalogueService,
     private readonly runner: CallRunner,
   ) {}
 
@@ -35,6 +38,12 @@ export class RpcEndpoint {
     exchange.res.once('close', () => {
       if (!exchange.res.writableFinished) gone.abort(new DownstreamError('CANCELLED', 'the client went away'));
     });
-    await this.runner.run(exchange, '/rpc', { ...message, method }, { caller, signal: gone.signal });
+    const traceparent = traceparentOf(exchange.header('traceparent'));
+    await this.runner.run(
+      exchange,
+      '/rpc',
+      { ...message, method, id },
+      { caller, view: this.catalogue.all, signal: gone.signal, ...(traceparent === undefined ? {} : { traceparent }) },
+    );
   }
 }

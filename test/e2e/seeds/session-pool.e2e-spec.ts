@@ -3,6 +3,7 @@ import { AccessService } from '../../../src/auth/access.service.js';
 import { type IdentityExtractor } from '../../../src/auth/identity.js';
 import { TokenVerifier } from '../../../src/auth/token-verifier.js';
 import { loadSettings } from '../../../src/config/settings.js';
+import { CatalogueService } from '../../../src/catalogue/index.js';
 import { ExecutionService } from '../../../src/execution/execution.service.js';
 import { PoolKey } from '../../../src/session-pool/index.js';
 import { countFrom, median, type SeedReplica, SeedWorld } from '../../support/seeds.js';
@@ -70,7 +71,7 @@ function caller({ replica }: SeedReplica, extract: IdentityExtractor): (headers:
   const params = Buffer.from(JSON.stringify({ name: 'http-whoami', arguments: {} }));
   return async (headers) => {
     const principal = await access.admit(headers, 'mcp:use');
-    const context = { caller: access.callerOf(principal, headers) };
+    const context = { caller: access.callerOf(principal, headers), view: app.get(CatalogueService).all };
     const { raw } = await app.get(ExecutionService).execute('tools/call', params, context);
     const { content } = JSON.parse(raw.toString('utf8')) as { content: [{ text: string }] };
     return (JSON.parse(content[0].text) as { sessionId: string }).sessionId;

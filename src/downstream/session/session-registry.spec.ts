@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ANONYMOUS, type Principal, sha256Hex, userIdentityOf } from '../common/principal.js';
-import { DownstreamError } from './downstream.errors.js';
-import { SessionRegistry, type SessionRegistryOptions } from './session-registry.js';
+import { ANONYMOUS, type Principal, userIdentityOf } from '../../common/principal.js';
+import { DownstreamError } from '../downstream.errors.js';
+import { type RegisteredSession, SessionRegistry, type SessionRegistryOptions } from './session-registry.js';
 
 const LIMITS = { ttlMs: 60_000, maxPerUser: 3, maxTotal: 5 };
 const ANN: Principal = { subject: 'ann', tenant: 't1', issuer: 'https://idp', scopes: [] };
@@ -18,17 +18,18 @@ function codeOf(action: () => unknown): unknown {
 }
 
 describe('session registry', () => {
-  let registry: SessionRegistry;
-  const create = (options: Partial<SessionRegistryOptions> = {}): SessionRegistry =>
+  let registry: SessionRegistry<RegisteredSession>;
+  const create = (options: Partial<SessionRegistryOptions<RegisteredSession>> = {}): typeof registry =>
     (registry = new SessionRegistry({ ...LIMITS, ...options }));
   const open = (principal?: Principal, id = registry.newId()) =>
     registry.add({
       id,
-      hash: sha256Hex(id),
+      endpoint: '/mcp',
+      busy: false,
+      lastUsed: 0,
+      trim: () => undefined,
+      end: () => undefined,
       caller: { principal, userIdentity: userIdentityOf(principal), identityHash: 'h', passthrough: {} },
-      protocolVersion: '2025-11-25',
-      clientInfo: {},
-      clientCapabilities: {},
     });
   const openMany = (count: number, principal?: Principal) => Array.from({ length: count }, () => open(principal));
 

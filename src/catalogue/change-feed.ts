@@ -1,0 +1,25 @@
+import { type CapabilityKind } from './capability-kind.js';
+
+/** A change of the catalogue that was committed. */
+export interface CatalogueChange {
+  readonly gatewayId: string;
+  /** Kinds whose lists may look different now. */
+  readonly kinds: readonly CapabilityKind[];
+}
+
+type Listener = (change: CatalogueChange) => void;
+
+/** Tells others on this replica what has changed. A listener must not throw and not wait. */
+export class ChangeFeed {
+  private readonly listeners = new Set<Listener>();
+
+  /** @returns ends the subscription */
+  subscribe(listener: Listener): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  publish(change: CatalogueChange): void {
+    for (const listener of this.listeners) listener(change);
+  }
+}

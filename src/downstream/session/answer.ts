@@ -1,0 +1,16 @@
+import { type CodedError } from '../../common/errors.js';
+import { type Reply } from '../../execution/index.js';
+
+/**
+ * The way back to one request of a client: what belongs to it goes there, and exactly one end (SPEC D-8, D-9). Each
+ * transport has its own.
+ */
+export interface Answer {
+  /** A notification or a question of the server while the request runs. @param frame one whole message */
+  interim(frame: Buffer): void;
+  reply(reply: Reply): void;
+  /** Failed after it was accepted. */
+  fail(error: CodedError): void;
+  /** The client has cancelled it: there is no answer (MCP, Utilities, "Cancellation"). */
+  cancelled(): void;
+}

@@ -1,0 +1,24 @@
+import { type UpstreamReply } from '../session-pool/index.js';
+
+/**
+ * Where what a server says goes (SPEC D-8): the stream of one call, or the standing stream of a session. Belongs to
+ * exactly one client.
+ */
+export interface ClientSink {
+  /** @param frame one whole JSON-RPC notification */
+  notify(frame: Buffer): void;
+  /**
+   * Asks the client. The id that the client sees is the sink's own.
+   *
+   * @param signal aborting withdraws the question (`notifications/cancelled`)
+   * @returns the client's answer, as it came
+   * @throws CodedError when the session ends, or `signal`'s reason
+   */
+  ask(method: string, params: Buffer | undefined, signal: AbortSignal): Promise<UpstreamReply>;
+}
+
+/** The standing stream of a session. */
+export interface SessionSink extends ClientSink {
+  /** Whether the client has it open now; else what is sent waits for the next one, within bounds. */
+  readonly listening: boolean;
+}

@@ -1,0 +1,117 @@
+import { type GatewayEntry } from '../catalogue/index.js';
+import { toCodedError } from '../common/errors.js';
+import { type Metrics } from '../metrics/metrics.js';
+import { type HeaderMap, type PoolPlace, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
+import { CallClock } from './call-clock.js';
+import { type ExecutionContext, type Reply } from './execution-context.js';
+import { type GatewayBinding } from './gateway-binding.js';
+import { type Params } from './params.js';
+import { boundPlace, sharedPlace, usesBound } from './pool-use.js';
+import { SessionRouter } from './session-router.js';
+
+/** What one call is. */
+export interface UpstreamCall {
+  readonly gateway: GatewayEntry;
+  readonly method: string;
+  /** The public name or URI, for messages. */
+  readonly name: string;
+  readonly params: Params;
+  /** Whether it may run twice without harm (SPEC P-9). */
+  readonly repeatable: boolean;
+  /** Whatever the gateway's policy says: what it does lasts for the session (a subscription). */
+  readonly alwaysBound?: boolean;
+}
+
+/** The limits of a call (SPEC A-5); milliseconds. */
+export interface CallLimits {
+  readonly silenceMs: number;
+  readonly maxMs: number;
+}
+
+/** Runs calls on the servers: the right session, the limits, and the way back for what the server says meanwhile. */
+export class UpstreamCalls {
+  constructor(
+    private readonly pool: SessionPoolService,
+    private readonly limits: CallLimits,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** @throws CodedError; never for a JSON-RPC error that the server gave, which is a reply */
+  async run(call: UpstreamCall, context: ExecutionContext): Promise<Reply> {
+    const { gateway, method, params, repeatable } = call;
+    const { sink, caller } = context;
+    const clock = new CallClock(this.limits, (afterMs) => this.tooSlow(call, afterMs), context.signal);
+    const started = performance.now();
+    let outcome = 'ok';
+    try {
+      const place = await this.placeOf(call, context);
+      const reply = await this.pool.use(
+        {
+          gatewayId: gateway.id,
+          gatewayName: gateway.name,
+          place,
+          repeatable,
+          borrower: `${method} ${shown(call.name)} for ${caller.userIdentity.slice(0, 8)}`,
+        },
+        (session) => {
+          const router = SessionRouter.of(session);
+          const routed = router.call(clock, sink, sink && params.progressToken);
+          const token = routed.token && Buffer.from(String(routed.token.ours));
+          const onId = (id: number): void => router.started(id, routed);
+          return session
+            .request(method, params.withToken(token), { signal: clock.signal, onId, ...headersOf(context) })
+            .finally(() => router.ended(routed));
+        },
+        clock.signal,
+      );
+      if (reply.kind === 'error') outcome = 'error';
+      return reply;
+    } catch (error) {
+      outcome = toCodedError(error).code;
+      throw error;
+    } finally {
+      clock.stop();
+      this.metrics.upstreamCalls.labels(gateway.name, outcome).observe((performance.now() - started) / 1000);
+    }
+  }
+
+  /** What the session has at the gateway; made when it is first asked for. */
+  bindingOf(gateway: GatewayEntry, { session }: ExecutionContext): GatewayBinding | undefined {
+    return session?.bindingOf(gateway, this.limits);
+  }
+
+  /** The way to where the call runs; a call that will be bound registers its mapping before it is sent (SPEC D-5). */
+  private async placeOf({ gateway, alwaysBound }: UpstreamCall, context: ExecutionContext): Promise<() => PoolPlace> {
+    const { session, caller } = context;
+    if (!session || !(alwaysBound || usesBound(gateway))) return () => sharedPlace(gateway, context);
+    const binding = session.bindingOf(gateway, this.limits);
+    const { url, transport } = gateway.target;
+    const mapping = `${transport} ${url}`;
+    if (binding.registered !== mapping) {
+      binding.registered = mapping;
+      await this.pool.mappings.register(session.id, url, gateway.id, transport, caller.principal?.subject);
+    }
+    return () => boundPlace(gateway, { caller, session }, binding);
+  }
+
+  private tooSlow({ gateway, name }: UpstreamCall, afterMs: number): UpstreamError {
+    const { silenceMs, maxMs } = this.limits;
+    const message =
+      `${gateway.name}: ${shown(name)} did not answer; given up after ${afterMs} ms ` +
+      `(CALL_TIMEOUT_SECONDS=${silenceMs / 1000}, CALL_MAX_SECONDS=${maxMs / 1000})`;
+    return new UpstreamError('UPSTREAM_TIMEOUT', message, {
+      reason: 'timeout',
+      execution: 'unknown',
+      gateway: gateway.name,
+    });
+  }
+}
+
+/** A name as messages show it: short, and without the query of a URI, which may hold a secret. */
+function shown(name: string): string {
+  return name.replace(/\?.*/s, '').slice(0, 128);
+}
+
+function headersOf({ traceparent }: ExecutionContext): { headers?: HeaderMap } {
+  return traceparent === undefined ? {} : { headers: { traceparent } };
+}
