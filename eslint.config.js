@@ -53,6 +53,7 @@ export default defineConfig(
         performance: 'readonly',
         Buffer: 'readonly',
         URL: 'readonly',
+        fetch: 'readonly',
       },
     },
   },
