@@ -42,9 +42,11 @@ try {
 }
 
 async function main() {
-  const proxy = await world.proxy();
-  const gateway = await world.gateway();
-  const unpooled = await world.gateway({ MCP_SESSION_POOL_ENABLED: 'false' });
+  const [proxy, gateway, unpooled] = await Promise.all([
+    world.proxy(),
+    world.gateway(),
+    world.gateway({ MCP_SESSION_POOL_ENABLED: 'false' }),
+  ]);
   await world.register(gateway);
 
   const { headers } = world;

@@ -70,23 +70,32 @@ export class World {
   }
 
   async #prepare() {
-    const fixture = path.join(HERE, 'fixture.mjs');
-    this.fixture = await this.#start([fixture, '--port', '0'], {}, READY);
-    this.slowFixture = await this.#start([fixture, '--port', '0', '--initialize-ms', String(SLOW_START_MS)], {}, READY);
-    this.#database = await freshDatabase();
     const JWT_SECRET = randomBytes(32).toString('hex');
+    const started = await Promise.allSettled([
+      this.#fixture(),
+      this.#fixture('--initialize-ms', String(SLOW_START_MS)),
+      freshDatabase().then((database) => (this.#database = database)),
+      tokenOf(JWT_SECRET),
+    ]);
+    // Settled, all of them: what was started beside a failure must be known, or nobody would end it.
+    const failure = started.find(({ status }) => status === 'rejected');
+    if (failure) throw failure.reason;
+    const [fixture, slowFixture, database, token] = started.map(({ value }) => value);
+    Object.assign(this, { fixture, slowFixture });
+    this.#headers = { authorization: `Bearer ${token}` };
     this.#env = {
       NODE_ENV: 'production',
       PORT: '0',
       SHUTDOWN_DELAY_SECONDS: '0',
       AUTH_MODE: 'jwt',
       JWT_SECRET,
-      DATABASE_URL: this.#database.url,
+      DATABASE_URL: database.url,
       ENCRYPTION_KEY: randomBytes(32).toString('base64'),
     };
-    const args = [CLI, 'token', '--sub', 'bench', '--scope', 'mcp:use gateways:write', '--expires', '1d'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { env: { JWT_SECRET } });
-    this.#headers = { authorization: `Bearer ${stdout.trim()}` };
+  }
+
+  #fixture(...args) {
+    return this.#start([path.join(HERE, 'fixture.mjs'), '--port', '0', ...args], {}, READY);
   }
 
   async #start(args, env, ready) {
@@ -94,4 +103,11 @@ export class World {
     this.pids.push(started.pid);
     return started;
   }
+}
+
+/** As an operator makes one. */
+async function tokenOf(JWT_SECRET) {
+  const args = [CLI, 'token', '--sub', 'bench', '--scope', 'mcp:use gateways:write', '--expires', '1d'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: { JWT_SECRET } });
+  return stdout.trim();
 }
