@@ -1,5 +1,5 @@
 // Upstream MCP fixture on plain node:http, written for least overhead.
-//   node fixture.mjs [--port 21000] [--mode json|sse] [--tools 0] [--no-get] [--keep-alive 65000]
+//   node fixture.mjs [--port 21000] [--mode json|sse] [--tools 0] [--no-get] [--keep-alive 65000] [--initialize-ms 0]
 // /mcp        streamable HTTP, stateful (Mcp-Session-Id); answers in --mode
 // /mcp-json   the same with JSON answers;  /mcp-sse  the same with SSE answers
 // /sse + /messages?sessionId=…             legacy HTTP+SSE transport
@@ -7,9 +7,18 @@
 // /control/stats | reset | list-changed | mode?v=sse | drop-sessions | tools?n=5
 import http from 'node:http';
 import { randomUUID } from 'node:crypto';
+import { answering, err } from './fixture-answers.mjs';
 import { flags } from './util.mjs';
 
-const o = flags({ port: 21000, mode: 'json', tools: 0, get: true, host: '127.0.0.1', keepAlive: 65000 });
+const o = flags({
+  port: 21000,
+  mode: 'json',
+  tools: 0,
+  get: true,
+  host: '127.0.0.1',
+  keepAlive: 65000,
+  initializeMs: 0,
+});
 const sessions = new Map(); // id -> { id, calls, streams:Set<res>, legacy }
 const S = {};
 const reset = () =>
@@ -37,21 +46,7 @@ const reset = () =>
   });
 reset();
 
-const VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
-const schema = (p, req) => ({ type: 'object', properties: p, ...(req ? { required: req } : {}) });
-const baseTools = [
-  { name: 'echo', description: 'Returns the text', inputSchema: schema({ text: { type: 'string' } }, ['text']) },
-  {
-    name: 'slow',
-    description: 'Waits ms milliseconds, then returns the text',
-    inputSchema: schema({ ms: { type: 'number' }, text: { type: 'string' } }),
-  },
-  { name: 'whoami', description: 'Session id and per-session call counter', inputSchema: schema({}) },
-];
-let tools = [];
-const setTools = (n) => {
-  tools = [...baseTools, ...Array.from({ length: n }, (_, i) => ({ ...baseTools[0], name: 'extra_' + i }))];
-};
+const { answer, setTools } = answering(S, o);
 setTools(o.tools);
 
 function open(legacy) {
@@ -65,54 +60,6 @@ function close(s) {
   if (!sessions.delete(s.id)) return;
   S.closed++;
   for (const r of s.streams) r.end();
-}
-
-const ok = (id, result) => '{"jsonrpc":"2.0","id":' + JSON.stringify(id) + ',"result":' + result + '}';
-const err = (id, code, message) => JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } });
-const text = (t) => '{"content":[{"type":"text","text":' + JSON.stringify(t) + '}]}';
-
-// Returns the answer's text, or a promise of it (only `slow` waits).
-function answer(m, s) {
-  switch (m.method) {
-    case 'tools/call': {
-      S.calls++;
-      const a = m.params?.arguments ?? {};
-      const n = s ? ++s.calls : 0;
-      switch (m.params?.name) {
-        case 'slow':
-          return new Promise((r) =>
-            setTimeout(r, Math.min(+a.ms || 0, 60000), ok(m.id, text(a.text ?? 'slept ' + (+a.ms || 0)))),
-          );
-        case 'whoami':
-          return ok(m.id, text(JSON.stringify({ session: s?.id ?? null, calls: n })));
-        case 'echo':
-          return ok(m.id, text(String(a.text ?? '')));
-        default:
-          if (m.params?.name?.startsWith('extra_')) return ok(m.id, text(String(a.text ?? '')));
-          return err(m.id, -32602, 'Unknown tool: ' + m.params?.name);
-      }
-    }
-    case 'initialize': {
-      S.initialize++;
-      const v = m.params?.protocolVersion;
-      return ok(
-        m.id,
-        JSON.stringify({
-          protocolVersion: VERSIONS.includes(v) ? v : VERSIONS[0],
-          capabilities: { tools: { listChanged: true } },
-          serverInfo: { name: 'fixture', version: '1.0.0' },
-        }),
-      );
-    }
-    case 'tools/list':
-      S.lists++;
-      return ok(m.id, JSON.stringify({ tools }));
-    case 'ping':
-      S.pings++;
-      return ok(m.id, '{}');
-    default:
-      return err(m.id, -32601, 'Method not found');
-  }
 }
 
 const J = 'application/json';

@@ -1,17 +1,13 @@
 // Opens and expires many upstream sessions through a real gateway process and looks at what is left of them.
 //   node bench/pool-soak.mjs [--sessions 10000] [--bound 0.2] [--concurrency 32] [--ttl 1] [--json]
 // Needs dist/ (npm run build). With DATABASE_URL and ENCRYPTION_KEY it uses that database, else an embedded one. Exit code 1 if anything is left: a session at the server, file descriptors, heap.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
+import { HERE, LISTENS, MAIN, Processes, READY } from './processes.mjs';
 import { flags, mmm, rssKb, sleep } from './util.mjs';
 
-const HERE = path.dirname(fileURLToPath(import.meta.url));
-const MAIN = path.join(HERE, '..', 'dist', 'src', 'main.js');
 const SETTLE_MS = 20_000;
 const TOLERANCE = 0.05;
 /** Below that a difference is noise of the runtime itself (a lazily compiled function, a timer list). */
@@ -20,7 +16,7 @@ const FD_FLOOR = 4;
 
 const o = flags({ sessions: 10_000, bound: 0.2, concurrency: 32, ttl: 1, json: false });
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'pool-soak-'));
-const children = [];
+const processes = new Processes();
 const agent = new Agent({ connections: o.concurrency, keepAliveTimeout: 1_000, keepAliveMaxTimeout: 1_000 });
 let ids = 0;
 
@@ -28,17 +24,18 @@ try {
   process.exitCode = (await main()) ? 0 : 1;
 } finally {
   await agent.destroy();
-  for (const child of children) await end(child);
+  await processes.endAll();
   fs.rmSync(dir, { recursive: true, force: true });
 }
 
 async function main() {
-  const fixture = await start(
+  const fixture = await processes.start(
     [path.join(HERE, 'fixture.mjs'), '--port', '0', '--keep-alive', '1000'],
     {},
-    /ready on (http:\S+)\/mcp/,
+    READY,
   );
-  const gateway = await start(
+  const { DATABASE_URL, ENCRYPTION_KEY } = process.env;
+  const gateway = await processes.start(
     ['--expose-gc', '--import', path.join(HERE, 'gc-on-signal.mjs'), MAIN],
     {
       PORT: '0',
@@ -46,8 +43,9 @@ async function main() {
       LOG_LEVEL: 'info',
       MCP_SESSION_POOL_TTL: String(o.ttl),
       MCP_SESSION_POOL_IDLE_EVICTION: String(o.ttl),
+      ...(DATABASE_URL ? { DATABASE_URL, ENCRYPTION_KEY } : {}),
     },
-    /"url":"(http:[^"]+)"/,
+    LISTENS,
   );
   await call(gateway.url, '/gateways', { name: 'soak', url: `${fixture.url}/mcp` }, {}, 201);
 
@@ -173,33 +171,4 @@ function report({ before, peak = before, after, seconds }) {
   console.log(`opened ${opened}, terminated ${terminated}`);
   for (const [name, holds] of Object.entries(checks)) console.log(`${holds ? 'ok  ' : 'FAIL'} ${name}`);
   return ok;
-}
-
-async function start(args, env, ready) {
-  const { PATH = '', HOME = '', DATABASE_URL, ENCRYPTION_KEY } = process.env;
-  const child = spawn(process.execPath, args, {
-    env: { PATH, HOME, ...(DATABASE_URL ? { DATABASE_URL, ENCRYPTION_KEY } : {}), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.push(child);
-  let output = '';
-  const url = await new Promise((resolve, reject) => {
-    const read = (chunk) => {
-      if (output.length > 1e6) return; // it has long been ready
-      output += chunk;
-      const found = ready.exec(output);
-      if (found) resolve(found[1]);
-    };
-    child.stdout.on('data', read);
-    child.stderr.on('data', read);
-    child.once('exit', (code) => reject(new Error(`${args.at(-1)} ended with ${code}: ${output.slice(-2000)}`)));
-  });
-  return { child, url };
-}
-
-async function end(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, 'exit');
-  child.kill('SIGTERM');
-  await gone;
 }

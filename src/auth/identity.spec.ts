@@ -85,6 +85,15 @@ describe('P-2 (3), P-3 the extractor', () => {
     expect(hashOf({ headers, extract, principal: alice })).not.toBe(one);
   });
 
+  it('tells users apart whom one token names by a header, call after call', () => {
+    const extract: IdentitySource['extract'] = ({ headers }) => headers['x-user-id']?.toString();
+    const hashes = ['u1', 'u2', 'u1', 'u2'].map((user) =>
+      hashOf({ headers: { 'x-user-id': user }, extract, principal: alice }),
+    );
+    expect(hashes).toEqual([hashes[0], hashes[1], hashes[0], hashes[1]]);
+    expect(hashes[0]).not.toBe(hashes[1]);
+  });
+
   it.each([undefined, '', 0, {}, null])('falls through to the headers when it answers %p', (answer) => {
     const extract = (() => answer) as IdentitySource['extract'];
     const headers = { authorization: 'Bearer 1' };

@@ -49,8 +49,17 @@ export function identityHash(source: IdentitySource): string {
   return sha256Hex(JSON.stringify(parts));
 }
 
+/** The verifier hands out one object for one token, so that a repeated call does not hash the same user again. */
+const known = new WeakMap<Principal, { readonly user: string; readonly hash: string }>();
+
 function userHash(user: string, principal: Principal | undefined): string {
-  return sha256Hex(JSON.stringify(['user', user, principal?.tenant, principal?.issuer]));
+  const before = principal && known.get(principal);
+  // An extractor may name another user by another header of the same token.
+  if (before?.user === user) return before.hash;
+
+  const hash = sha256Hex(JSON.stringify(['user', user, principal?.tenant, principal?.issuer]));
+  if (principal) known.set(principal, { user, hash });
+  return hash;
 }
 
 function identityParts({ headers, headerNames }: IdentitySource): string[] {

@@ -55,6 +55,14 @@ describe('scan of JSON bytes (D-7)', () => {
     expect(scanArray(Buffer.from('[]'))).toEqual([]);
   });
 
+  it.each(['', 'a', '_meta', 'é', '\u{1f600}', '\u007f', '"\\', 'x'.repeat(22), 'x'.repeat(23), `${'x'.repeat(40)}é`])(
+    'decodes the name %j, however long and however spelled',
+    (name) => {
+      const spellings = [JSON.stringify(name), JSON.stringify(name).replace('x', '\\u0078')];
+      for (const spelling of spellings) expect([...scanObject(Buffer.from(`{${spelling}:1}`)).keys()]).toEqual([name]);
+    },
+  );
+
   it('refuses a repeated member, however it is spelled', () => {
     expect(() => scanObject(Buffer.from('{"name":"a","n\\u0061me":"b"}'))).toThrow(JsonError);
   });

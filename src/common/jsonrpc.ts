@@ -1,4 +1,10 @@
-import { JsonError, scanObject, sliceOf } from './json-scan.js';
+import { JsonError, scanObject, sliceOf, type Span } from './json-scan.js';
+
+const VERSION = Buffer.from('"2.0"');
+const QUOTE = 0x22;
+const MINUS = 0x2d;
+/** Characters; a number is kept as it came, so a longer one is no id that anybody counts with. */
+const MAX_NUMBER_ID = 32;
 
 /**
  * A JSON-RPC 2.0 message taken apart without being decoded: every part is a view of the bytes that came (SPEC D-7).
@@ -19,31 +25,34 @@ export interface RpcMessage {
  */
 export function readMessage(json: Buffer): RpcMessage {
   const members = scanObject(json);
-  const part = (name: string): Buffer | undefined => {
-    const span = members.get(name);
-    return span && sliceOf(json, span);
-  };
-  const id = readId(part('id'));
-  const version = part('jsonrpc');
-  if (version?.toString('latin1') !== '"2.0"') throw new RpcShapeError('jsonrpc must be "2.0"', id);
-  const method = readMethod(part('method'), id);
-  const result = part('result');
-  const error = part('error');
+  const id = partOf(json, members, 'id');
+  if (id !== undefined && !isId(id)) throw new RpcShapeError('id must be a string or an integer', undefined);
+  if (!isVersion(json, members.get('jsonrpc'))) throw new RpcShapeError('jsonrpc must be "2.0"', id);
+  const method = readMethod(partOf(json, members, 'method'), id);
+  const result = partOf(json, members, 'result');
+  const error = partOf(json, members, 'error');
   if (method === undefined && (id === undefined || (result === undefined) === (error === undefined))) {
     throw new RpcShapeError('neither a request, a notification nor a response', id);
   }
   if (method !== undefined && (result !== undefined || error !== undefined)) {
     throw new RpcShapeError('a request cannot be a response too', id);
   }
-  const params = part('params');
+  const params = partOf(json, members, 'params');
   if (params && params[0] !== 0x7b && params[0] !== 0x5b) throw new RpcShapeError('params must be an object', id);
-  return {
-    ...(id === undefined ? {} : { id }),
-    ...(method === undefined ? {} : { method }),
-    ...(params === undefined ? {} : { params }),
-    ...(result === undefined ? {} : { result }),
-    ...(error === undefined ? {} : { error }),
-  };
+
+  // One by one, and only what is there: conditional spreads cost more here than all the scanning.
+  const message: { -readonly [Part in keyof RpcMessage]: RpcMessage[Part] } = {};
+  if (id !== undefined) message.id = id;
+  if (method !== undefined) message.method = method;
+  if (params !== undefined) message.params = params;
+  if (result !== undefined) message.result = result;
+  if (error !== undefined) message.error = error;
+  return message;
+}
+
+function partOf(json: Buffer, members: ReadonlyMap<string, Span>, name: string): Buffer | undefined {
+  const span = members.get(name);
+  return span && sliceOf(json, span);
 }
 
 /** Valid JSON, but not what JSON-RPC 2.0 asks for (−32600). */
@@ -58,12 +67,20 @@ export class RpcShapeError extends Error {
   }
 }
 
-function readId(id: Buffer | undefined): Buffer | undefined {
-  if (id === undefined) return undefined;
-  const first = id[0] ?? 0;
-  // MCP: an id is a string or an integer, never null.
-  if (first === 0x22 || (/^-?\d+$/.test(id.toString('latin1')) && id.length <= 32)) return id;
-  throw new RpcShapeError('id must be a string or an integer', undefined);
+function isVersion(json: Buffer, span: Span | undefined): boolean {
+  return span !== undefined && VERSION.compare(json, span.start, span.end) === 0;
+}
+
+/** MCP: an id is a string or an integer, never null. */
+function isId(id: Buffer): boolean {
+  if (id[0] === QUOTE) return true;
+  if (id.length > MAX_NUMBER_ID) return false;
+  // The scan has checked the grammar, so a sign or a digit begins a number; an integer has nothing but digits after it.
+  for (let at = id[0] === MINUS ? 1 : 0; at < id.length; at += 1) {
+    const byte = id[at] as number;
+    if (byte < 0x30 || byte > 0x39) return false;
+  }
+  return true;
 }
 
 function readMethod(method: Buffer | undefined, id: Buffer | undefined): string | undefined {
