@@ -1,7 +1,7 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { AuthModule } from '../auth/auth.module.js';
-import { CatalogueModule, CatalogueService } from '../catalogue/index.js';
+import { CatalogueModule, CatalogueService, UpstreamAccess } from '../catalogue/index.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
@@ -15,7 +15,6 @@ import { GatewaysController } from './gateways.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
 import { ServerReader } from './server-reader.js';
-import { UpstreamAccess } from './upstream-access.js';
 
 /** REST of gateways and capabilities, the use cases behind it, and the form of every REST error. */
 @Module({
@@ -23,7 +22,6 @@ import { UpstreamAccess } from './upstream-access.js';
   controllers: [GatewaysController, CapabilitiesController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
-    { provide: UpstreamAccess, useExisting: SessionPoolService },
     {
       provide: ServerReader,
       inject: [UpstreamAccess, SETTINGS],
