@@ -55,7 +55,7 @@ export const BASE_TOOLS: readonly TestTool[] = [
     input: { ms: z.number(), steps: z.number().int().positive().default(2) },
     run: async ({ ms, steps }, call) => {
       for (let step = 1; step <= steps; step += 1) {
-        await pause(ms / steps, call.extra.signal);
+        if (ms > 0) await pause(ms / steps, call.extra.signal);
         await reportProgress(call, step, steps);
       }
       return textResult(`took ${ms} ms`);
