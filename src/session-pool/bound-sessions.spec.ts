@@ -7,6 +7,7 @@ import { UpstreamError } from '../upstream/upstream.errors.js';
 import { type EndResult, type Target, type UpstreamReply, type UpstreamSession } from '../upstream/upstream.port.js';
 import { type BoundOwner, BoundSessions, type BoundUse } from './bound-sessions.js';
 import { BoundedPool } from './bounded-pool.js';
+import { TurnedAway } from './pool.errors.js';
 import { PoolKey } from './pool-key.js';
 
 /** A session without a server: the test loses it by hand. */
@@ -81,6 +82,7 @@ function makeWorld({ sessionId = 'upstream', transport = 'streamablehttp' }: Opt
   });
   const bound = new BoundSessions({
     acquire: (key) => pool.acquire(key, forever, 'bound'),
+    abandon: (key) => pool.evictKey(key),
     now: () => world.time,
   });
   pools.push(pool);
@@ -285,7 +287,7 @@ describe('the end of a bound session (P-4)', () => {
     const early = call(bound, useOf('s', gw));
     bound.evictGateway('gw');
     gate.resolve();
-    expect(await early).toBe(1);
+    await expect(early).rejects.toBeInstanceOf(TurnedAway); // the pool asks anew where it goes
     await until(() => world.opened[0]?.closed === 1, { what: 'the old one ended' });
     expect(await call(bound, useOf('s', gw))).toBe(2);
   });
@@ -298,11 +300,11 @@ describe('the end of a bound session (P-4)', () => {
     expect(bound.size).toBe(1);
   });
 
-  it('endAll() ends everything once, and the downstream sessions go on', async () => {
+  it('renewAll() ends everything once, and the downstream sessions go on', async () => {
     const { bound, world, pool } = makeWorld();
     for (const session of ['a', 'b', 'c']) await call(bound, useOf(session, gw));
-    bound.endAll();
-    bound.endAll();
+    bound.renewAll();
+    bound.renewAll();
     await until(() => pool.numbers.total === 0, { what: 'all ended' });
     expect(world.opened.map(({ closed }) => closed)).toEqual([1, 1, 1]);
     expect(await call(bound, useOf('a', gw))).toBe(4); // the downstream session has not ended

@@ -4,7 +4,7 @@ import { deferred } from '../../test/support/deferred.js';
 import { until } from '../../test/support/until.js';
 import { BoundedPool } from './bounded-pool.js';
 import { type BoundedPoolOptions, type EndReason } from './bounded-pool.types.js';
-import { PoolError } from './pool.errors.js';
+import { PoolError, TurnedAway } from './pool.errors.js';
 
 interface Resource {
   readonly key: string;
@@ -337,13 +337,27 @@ describe('BoundedPool', () => {
     world.opening = () => gate.promise;
     const [hit, opening] = [await pool.acquire(A, forever), pool.acquire(A, forever)];
     pool.evict((key) => key.id === 'a');
-    gate.resolve();
+    await expect(opening).rejects.toBeInstanceOf(TurnedAway); // its key may be another one now
     hit.release('reuse');
     leased.release('reuse');
-    const fresh = await opening;
-    expect(fresh.resource.serial).toBe(4);
+    gate.resolve();
     await until(() => world.ended.length === 3, { what: 'all old ones ended' });
     expect(world.ended.every(({ why }) => why === 'evicted')).toBe(true);
+  });
+
+  it('P-14 who asks after an eviction does not wait for what is still being opened, nor fail with it', async () => {
+    const { pool, world } = makePool();
+    const hung = deferred<void>();
+    world.opening = () => hung.promise;
+    const old = pool.acquire(A, forever).catch((error: unknown) => error);
+    pool.evictKey(A);
+    expect(await old).toBeInstanceOf(TurnedAway);
+    world.opening = async () => undefined;
+    const held = await pool.acquire(A, forever);
+    const next = pool.acquire(A, forever); // no slot of the key is left
+    hung.reject(new Error('refused, with the old credentials'));
+    expect((await next).resource).not.toBe(held.resource);
+    expect(pool.counters).toMatchObject({ opened: 2, openFailures: 1 });
   });
 
   it('fails one waiter for each opening that fails, and goes on', async () => {

@@ -11,7 +11,10 @@ export type HeaderMap = Readonly<Record<string, string>>;
 /** What a request is for: a credential may differ (SPEC G-7 never uses a user's). */
 export type CredentialPurpose = 'call' | 'housekeeping';
 
-/** Adds credentials at the last moment, to each request anew, so that a rotated one is used at once (P-16). */
+/**
+ * Adds credentials at the last moment, to each request anew, so that a rotated one is used at once (P-16). What it throws
+ * as a `CodedError` reaches the caller as it is; anything else becomes UPSTREAM_UNAUTHORIZED. The session stays.
+ */
 export interface CredentialSource {
   headers(purpose: CredentialPurpose, signal?: AbortSignal): HeaderMap | Promise<HeaderMap>;
 }
@@ -82,7 +85,7 @@ export type EndResult = 'terminated' | 'detached' | 'orphaned';
  *
  *   open -> closed          (by close(), or by itself when the server has gone: `lost` says why)
  *
- * Every failure is an `UpstreamError`; a JSON-RPC error of the server is a reply, not a failure.
+ * Every failure of the way is an `UpstreamError`; a JSON-RPC error of the server is a reply, not a failure.
  */
 export interface UpstreamSession {
   /** `Mcp-Session-Id` of a streamable HTTP server that keeps sessions. */

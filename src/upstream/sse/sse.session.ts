@@ -1,4 +1,5 @@
 import { type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
+import { CodedError } from '../../common/errors.js';
 import { notificationFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers } from '../dispatchers.js';
@@ -74,7 +75,7 @@ export class SseSession implements UpstreamSession {
       const call = new SseCall(id, method, params, options.headers, (outcome) => {
         signal?.removeEventListener('abort', cancel);
         this.calls.delete(id);
-        if (outcome instanceof UpstreamError) reject(outcome);
+        if (outcome instanceof CodedError) reject(outcome);
         else resolve(outcome);
       });
       this.calls.set(id, call);
@@ -108,9 +109,9 @@ export class SseSession implements UpstreamSession {
       // The stream went while the POST was under way: nothing will bring the answer.
       if (this.lost) call.settle(this.errors.interrupted('the session ended during the call', 'unknown'));
     } catch (error) {
-      call.settle(error as UpstreamError);
+      call.settle(error as CodedError);
       // An answered call has no use for its POST any more, nor is the session ill because of it.
-      if (!call.answered) this.note(error as UpstreamError, call.post);
+      if (!call.answered) this.note(error as CodedError, call.post);
     }
   }
 
@@ -123,7 +124,7 @@ export class SseSession implements UpstreamSession {
     try {
       await this.channel.send(post);
     } catch (error) {
-      this.note(error as UpstreamError, post);
+      this.note(error as CodedError, post);
       throw error;
     } finally {
       signal?.removeEventListener('abort', giveUp);
@@ -131,8 +132,9 @@ export class SseSession implements UpstreamSession {
   }
 
   /** Which failures of a POST end the session: the server does not know it, does not want us, or cannot be reached. */
-  private note(error: UpstreamError, post: Post): void {
+  private note(error: CodedError, post: Post): void {
     if (this.closing || post.giveUp.signal.aborted) return; // our own doing, whatever the code
+    if (!(error instanceof UpstreamError) || error.sessionSound) return;
     if (error.code === 'UPSTREAM_SESSION_LOST' || error.code === 'UPSTREAM_UNAUTHORIZED') this.channel.fail(error);
     else if (error.status === undefined) this.channel.fail(this.errors.lost(`given up: ${error.message}`, error));
   }

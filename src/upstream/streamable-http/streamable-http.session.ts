@@ -1,8 +1,9 @@
 import { type Dispatcher } from 'undici';
-import { withDeadline } from '../../common/deadline.js';
+import { CodedError } from '../../common/errors.js';
 import { notificationFrame, requestFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers, type SocketUse } from '../dispatchers.js';
+import { credentialHeaders } from '../credential-headers.js';
 import { toUpstreamError } from '../network-errors.js';
 import { refuseServerRequest, toMessage } from '../server-requests.js';
 import { type Execution, UpstreamError, type UpstreamErrorCode } from '../upstream.errors.js';
@@ -20,13 +21,11 @@ import {
   type UpstreamReply,
   type UpstreamSession,
 } from '../upstream.port.js';
-import { Exchange, header, type ResponseHeaders } from './exchange.js';
+import { header, type ResponseHeaders } from './exchange.js';
+import { OneWay, POST_HEADERS } from './one-way.js';
 import { PostCall, replyOf } from './post-call.js';
-import { isAccepted, refusalOf } from './refusal.js';
 import { StandingStream } from './standing-stream.js';
 import { type Wire } from './wire.js';
-
-const POST_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
 /**
  * A session over streamable HTTP (MCP 2025-11-25, 2025-06-18, 2025-03-26), straight on `undici`.
@@ -41,6 +40,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   sessionId: string | undefined;
   lost: UpstreamError | undefined;
   private readonly calls = new Map<number, PostCall>();
+  private readonly oneWay: OneWay;
   private readonly origin: string;
   private readonly path: string;
   private lastId = 0;
@@ -51,8 +51,9 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   constructor(
     private readonly target: Target,
     private readonly dispatchers: Dispatchers,
-    private readonly limits: ConnectorOptions,
+    limits: ConnectorOptions,
   ) {
+    this.oneWay = new OneWay(this, limits, (error) => this.noteLoss(error));
     const url = new URL(target.url);
     this.origin = url.origin;
     this.path = url.pathname + url.search;
@@ -86,7 +87,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
         signal?.removeEventListener('abort', cancel);
         this.calls.delete(id);
         this.adoptSession(method, headers);
-        if (!(outcome instanceof UpstreamError)) return resolve(outcome);
+        if (!(outcome instanceof CodedError)) return resolve(outcome);
         this.noteLoss(outcome);
         reject(outcome);
       });
@@ -138,7 +139,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     extra: HeaderMap,
     signal?: AbortSignal,
   ): Record<string, string> | Promise<Record<string, string>> {
-    const credentials = this.target.credentials.headers(purpose, signal);
+    const credentials = credentialHeaders(this.target, purpose, signal);
     return credentials instanceof Promise
       ? credentials.then((known) => this.merge(known, extra))
       : this.merge(credentials, extra);
@@ -172,8 +173,10 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   }
 
   private post(call: PostCall, body: Buffer, { signal, headers: own }: RequestOptions): void {
-    const fail = (error: unknown): void =>
+    const fail = (error: unknown): void => {
+      if (error instanceof CodedError) return call.settle(error);
       call.settle(toUpstreamError(error, { gateway: this.gateway, url: this.url, execution: 'none' }));
+    };
     try {
       const headers = this.headers('call', own ? { ...own, ...POST_HEADERS } : POST_HEADERS, signal);
       if (headers instanceof Promise) headers.then((known) => call.send(body, known)).catch(fail);
@@ -199,71 +202,15 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   private async postOnly(body: Buffer, what: string, signal?: AbortSignal): Promise<void> {
     if (this.lost) throw this.gone(this.lost);
-    const { transportTimeoutMs } = this.limits;
-    const late = (): Error =>
-      new UpstreamError('UPSTREAM_TIMEOUT', `${this.gateway}: no answer to ${what} in ${transportTimeoutMs} ms`, {
-        reason: 'timeout',
-        execution: 'unknown',
-        gateway: this.gateway,
-      });
-    await withDeadline(transportTimeoutMs, signal, late, (limit) =>
-      this.exchangeOnce('POST', POST_HEADERS, body, limit),
-    );
-  }
-
-  /** One request whose answer's body does not matter. */
-  private async exchangeOnce(
-    method: 'POST' | 'DELETE',
-    extra: HeaderMap,
-    body: Buffer | null,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const headers = await this.headers('housekeeping', extra, signal);
-    await new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error): void => {
-        signal.removeEventListener('abort', abort);
-        if (error) reject(error);
-        else resolve();
-      };
-      let status = 0;
-      let head: ResponseHeaders = {};
-      const chunks: Buffer[] = [];
-      const exchange = new Exchange({
-        onHead: (code, fields) => {
-          [status, head] = [code, fields];
-          // Some servers answer a notification with an event stream that never ends.
-          if (!isAccepted(code) || !header(fields, 'content-type')?.startsWith('text/event-stream')) return;
-          exchange.abort(new Error('not needed'));
-          settle();
-        },
-        onChunk: (chunk) => void chunks.push(chunk),
-        onEnd: () =>
-          isAccepted(status) ? settle() : this.refused(refusalOf(status, head, Buffer.concat(chunks), this), settle),
-        onFailure: (error, started) =>
-          settle(
-            toUpstreamError(error, { gateway: this.gateway, url: this.url, execution: started ? 'unknown' : 'none' }),
-          ),
-      });
-      const abort = (): void => {
-        exchange.abort(signal.reason as Error);
-        settle(toUpstreamError(signal.reason, { gateway: this.gateway, url: this.url, execution: 'unknown' }));
-      };
-      if (signal.aborted) return abort();
-      signal.addEventListener('abort', abort, { once: true });
-      exchange.start(this.dispatcher('call'), this.options(method, headers, body));
-    });
-  }
-
-  private refused(error: UpstreamError, settle: (error: Error) => void): void {
-    this.noteLoss(error);
-    settle(error);
+    await this.oneWay.post(body, what, signal);
   }
 
   private adoptSession(method: string, headers: ResponseHeaders): void {
     if (method === 'initialize') this.sessionId = header(headers, 'mcp-session-id');
   }
 
-  private noteLoss(error: UpstreamError): void {
+  private noteLoss(error: CodedError): void {
+    if (!(error instanceof UpstreamError) || error.sessionSound) return;
     if (error.code === 'UPSTREAM_SESSION_LOST' || error.code === 'UPSTREAM_UNAUTHORIZED') this.lost ??= error;
   }
 
@@ -283,17 +230,6 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
       call.abort();
     }
     if (ending === 'detach') return 'detached';
-    return !known || this.sessionId === undefined ? 'terminated' : this.terminate();
-  }
-
-  private async terminate(): Promise<EndResult> {
-    const { cleanupTimeoutMs } = this.limits;
-    const late = (): Error => this.error('UPSTREAM_TIMEOUT', 'no answer to DELETE', 'unknown');
-    try {
-      await withDeadline(cleanupTimeoutMs, undefined, late, (limit) => this.exchangeOnce('DELETE', {}, null, limit));
-      return 'terminated';
-    } catch (error) {
-      return error instanceof UpstreamError && error.code === 'UPSTREAM_SESSION_LOST' ? 'terminated' : 'orphaned';
-    }
+    return !known || this.sessionId === undefined ? 'terminated' : this.oneWay.delete();
   }
 }
