@@ -96,7 +96,8 @@ export class FeatureClient {
   private async watchedFetch(url: string | URL, init?: RequestInit): Promise<Response> {
     const response = await fetch(url, init);
     if (init?.method === 'GET') this.listening = true;
-    if (init?.method !== 'POST' || !response.body) return response;
+    // The SDK gives up the body of what was only taken (202) unread.
+    if (init?.method !== 'POST' || !response.body || response.status === 202) return response;
     this.openPosts += 1;
     const ended = new TransformStream<Uint8Array, Uint8Array>({ flush: () => void (this.openPosts -= 1) });
     return new Response(response.body.pipeThrough(ended), response);
