@@ -11,6 +11,7 @@ import { useOf } from '../support/pool-use.js';
 import { freshKeyPrefix, redisUrl } from '../support/services.js';
 import { until } from '../support/until.js';
 import { endAll, makePool, PARAMS, pay, raw, targetOf, USER } from './pool-bare.support.js';
+import { pooled, PoolWorld, tab } from './pool-world.support.js';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -78,6 +79,32 @@ describe('the two endings (P-11)', () => {
     await pool.drain(10);
     await expect(call).rejects.toMatchObject({ code: 'UPSTREAM_INTERRUPTED', execution: 'unknown' });
     expect([server.count['DELETE'], pool.getMetrics().detached]).toEqual([undefined, 1]);
+  });
+});
+
+describe('the end of a service (P-11, A-10)', () => {
+  it.each([
+    ['with Redis, bound sessions are left at their servers, and their entries in the journal', true],
+    ['without Redis everything is terminated', false],
+  ] as const)('%s', async (_what, withRedis) => {
+    const world = new PoolWorld();
+    ends.push(() => world.close());
+    const server = await world.server();
+    const prefix = freshKeyPrefix();
+    const replica = await world.replica(withRedis ? { REDIS_URL: redisUrl(), REDIS_KEY_PREFIX: prefix } : {});
+    if (withRedis) {
+      const redis = replica.app.get(RedisService);
+      await until(() => redis.client?.status === 'ready', { what: 'Redis is connected' });
+    }
+    await world.gateway(replica, 'gw', server.mcpUrl);
+    await (await tab(replica)).must('gw-echo', { text: 'bound' });
+    await pooled(replica).must('gw-echo', { text: 'pooled' });
+    expect(server.stats.openSessions).toBe(2);
+    await replica.close();
+    expect(server.stats.openSessions).toBe(withRedis ? 1 : 0);
+    const reader = new Redis(redisUrl());
+    ends.push(() => reader.disconnect());
+    expect(await reader.hlen(`${prefix}journal:${replica.settings.REPLICA_ID}`)).toBe(withRedis ? 1 : 0);
   });
 });
 
