@@ -8,7 +8,7 @@ export function serveOpenApi(app: INestApplication): void {
     .setTitle('mcp-session-gateway')
     .setDescription(
       'REST of the gateway: MCP servers and what they offer, operation. MCP itself is spoken at `/mcp` ' +
-        '(streamable HTTP) and `/rpc` (one JSON-RPC request without a session).',
+        '(streamable HTTP), `/sse` (HTTP+SSE) and `/rpc` (one JSON-RPC request without a session).',
     )
     .setVersion(VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')

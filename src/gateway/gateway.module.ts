@@ -4,6 +4,7 @@ import { AuthModule } from '../auth/auth.module.js';
 import { CatalogueModule, CatalogueService, UpstreamAccess } from '../catalogue/index.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
+import { ExecutionModule } from '../execution/index.js';
 import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
 import { Background } from './background.js';
 import { CapabilitiesController } from './capabilities.controller.js';
@@ -15,11 +16,12 @@ import { GatewaysController } from './gateways.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
 import { ServerReader } from './server-reader.js';
+import { ToolCallController } from './tool-call.controller.js';
 
 /** REST of gateways and capabilities, the use cases behind it, and the form of every REST error. */
 @Module({
-  imports: [AuthModule, CatalogueModule, SessionPoolModule],
-  controllers: [GatewaysController, CapabilitiesController],
+  imports: [AuthModule, CatalogueModule, ExecutionModule, SessionPoolModule],
+  controllers: [GatewaysController, CapabilitiesController, ToolCallController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     {

@@ -8,8 +8,8 @@ export interface McpPath {
   readonly gatewayId?: string;
 }
 
-/** The two transports at one place are one endpoint. */
-const ROUTE = /^\/gateways\/([0-9a-f-]{36})\/(mcp|sse)$/;
+/** A UUID as the database takes it, or there is no such gateway. */
+const ROUTE = /^\/gateways\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/(mcp|sse)$/;
 
 /** The MCP endpoint of a path, without its query. @param transport what its last part must be */
 export function mcpPathOf(path: string, transport: 'mcp' | 'sse'): McpPath | undefined {
