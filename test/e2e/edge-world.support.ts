@@ -71,7 +71,7 @@ export class HttpClient {
 
   /** The standing stream; with an id, what followed that event. */
   listen(lastEventId?: string, headers: Headers = {}): Promise<RawAnswer> {
-    const resume = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+    const resume: Headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
     return ask('GET', this.endpoint, { accept: 'text/event-stream', ...this.headers, ...resume, ...headers });
   }
 
