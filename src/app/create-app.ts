@@ -12,9 +12,9 @@ import { serveOpenApi } from './openapi.js';
 /** Longer than what balancers in front keep idle connections, so that it is never we who close one in use. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** MCP messages are read as the bytes that came (SPEC D-7), so their bodies are left alone. */
+/** MCP messages are read as the bytes that came (SPEC D-7), so their bodies are left alone. Spelled as Express allows. */
 function isRest({ url = '', headers }: IncomingMessage): boolean {
-  return !/^\/messages(\?|$)/.test(url) && /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '');
+  return !/^\/messages\/?(\?|$)/i.test(url) && /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '');
 }
 
 /**

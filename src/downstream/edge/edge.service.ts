@@ -45,7 +45,7 @@ export class EdgeService {
       if (req.headers.origin !== undefined && this.origins.preflight(req, res)) return;
       const handler = this.handlerOf(path);
       if (handler) void this.run(exchange, handler);
-      else this.passOn(exchange, PROBES.has(path), behind);
+      else this.passOn(exchange, path, behind);
     });
   }
 
@@ -84,12 +84,14 @@ export class EdgeService {
   }
 
   /** To Express. Its requests are waited for by the drain, too; only probes are answered to the very end. */
-  private passOn(exchange: EdgeExchange, probe: boolean, behind: readonly RequestListener[]): void {
+  private passOn(exchange: EdgeExchange, path: string, behind: readonly RequestListener[]): void {
     const { req, res, requestId } = exchange;
+    const probe = PROBES.has(path);
     try {
       this.origins.check(req.headers, probe);
       if (this.draining && !probe) throw shuttingDown();
     } catch (error) {
+      if (path === '/messages' || mcpPathOf(path, 'sse')) return void exchange.refuseFor(error, this.log);
       return exchange.problem(toCodedError(error));
     }
     req.headers['x-request-id'] = requestId;
