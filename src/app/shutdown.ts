@@ -34,6 +34,7 @@ export class Shutdown {
     await pause(delayMs);
     await settledWithin(edge.drain(), deadlineMs);
     if (edge.inFlight > 0) this.log.warn({ inFlight: edge.inFlight }, 'calls are cut off: SHUTDOWN_DEADLINE_SECONDS');
+    edge.interrupt();
     await settledWithin(this.app.close(), CLOSE_TIMEOUT_MS);
     this.log.info('stopped');
   }

@@ -170,7 +170,10 @@ describe('a gateway that is away (partial availability)', () => {
       return {};
     });
     const { id } = await register(url, { name: `away ${what}`, url: raw.url });
-    await leave(raw.close, () => (hung = true));
+    await leave(
+      () => raw.close(),
+      () => (hung = true),
+    );
     const started = performance.now();
     for (const endpoint of [`${url}/mcp`, `${url}/gateways/${id}/mcp`]) {
       const client = await HttpClient.open(endpoint);

@@ -52,12 +52,17 @@ export class EdgeService {
   /** From now on requests are refused with 503; resolves when those that run have been answered. Remembered. */
   drain(): Promise<void> {
     this.draining = true;
-    this.sessions.interruptStreams(); // they would never end by themselves
+    this.sessions.releaseStreams(); // they would never end by themselves
     this.drained ??= new Promise<void>((resolve) => {
       this.idle = resolve;
       if (this.running.size === 0) resolve();
     });
     return this.drained;
+  }
+
+  /** The time is up: the streams of what still runs end, too, with a hint to come back. */
+  interrupt(): void {
+    this.sessions.interruptStreams();
   }
 
   get inFlight(): number {

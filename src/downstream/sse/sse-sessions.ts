@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { CatalogueService } from '../../catalogue/index.js';
-import { CodedError } from '../../common/errors.js';
+import { toCodedError } from '../../common/errors.js';
 import { responseParts, type RpcMessage } from '../../common/jsonrpc.js';
 import { type Caller, type Principal } from '../../common/principal.js';
 import { SETTINGS } from '../../config/config.module.js';
@@ -118,8 +118,9 @@ export class SseSessions implements OnModuleDestroy {
       session.agree(terms);
       session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
       this.services.count(session.label, 'initialize', 'ok');
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
+    } catch (thrown) {
+      const error = toCodedError(thrown);
+      if (error.code === 'INTERNAL') throw thrown;
       answer.fail(error); // on the stream, where the client looks for it
     }
   }
