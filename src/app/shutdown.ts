@@ -36,6 +36,7 @@ export class Shutdown {
     const deadline = performance.now() + deadlineMs;
     await settledWithin(edge.drain(), deadlineMs);
     if (edge.inFlight > 0) this.log.warn({ inFlight: edge.inFlight }, 'calls are cut off: SHUTDOWN_DEADLINE_SECONDS');
+    edge.interrupt();
     const pool = this.app.get(SessionPoolService);
     // No call is left that would be worth a longer wait.
     const graceMs = Math.min(pool.options.closeGraceMs, Math.max(0, deadline - performance.now()));

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { CatalogueService } from '../../catalogue/index.js';
+import { toCodedError } from '../../common/errors.js';
 import { responseParts, type RpcMessage } from '../../common/jsonrpc.js';
 import { type Caller, type Principal } from '../../common/principal.js';
 import { traceparentOf } from '../../common/traceparent.js';
@@ -7,7 +8,7 @@ import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { type EdgeExchange } from '../edge/edge-exchange.js';
-import { type McpPath } from '../edge/endpoints.js';
+import { type McpPath, viewAt } from '../edge/endpoints.js';
 import { StreamOpener } from '../edge/stream-opener.js';
 import { initializeResult, termsOf } from '../initialize.js';
 import { McpSession } from '../session/mcp-session.js';
@@ -54,7 +55,7 @@ export class SseSessions implements OnModuleDestroy {
 
   /** A new session on this response. @throws DownstreamError SESSION_LIMIT; CodedError NOT_FOUND (no such gateway) */
   async open(exchange: EdgeExchange, path: McpPath, caller: Caller): Promise<void> {
-    const view = path.gatewayId === undefined ? this.catalogue.all : this.catalogue.gatewayAlone(path.gatewayId);
+    const view = viewAt(path, this.catalogue);
     if (path.gatewayId !== undefined) await view.describe(); // there is such a gateway
     const id = this.sessions.newId();
     const session = new McpSession(
@@ -110,12 +111,18 @@ export class SseSessions implements OnModuleDestroy {
     if (this.initialized.has(session)) {
       return answer.fail(new DownstreamError('BAD_REQUEST', 'this session is initialized already'));
     }
-    const terms = termsOf(params, 'sse');
-    const description = await session.view.describe();
-    this.initialized.add(session);
-    session.agree(terms);
-    session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
-    this.services.count(session.label, 'initialize', 'ok');
+    try {
+      const terms = termsOf(params, 'sse');
+      const description = await session.view.describe();
+      this.initialized.add(session);
+      session.agree(terms);
+      session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
+      this.services.count(session.label, 'initialize', 'ok');
+    } catch (thrown) {
+      const error = toCodedError(thrown);
+      if (error.code === 'INTERNAL') throw thrown;
+      answer.fail(error); // on the stream, where the client looks for it
+    }
   }
 
   private left(session: McpSession): void {

@@ -25,11 +25,11 @@ describe('SseConnection', () => {
   it('writes events in order, whole', async () => {
     const pair = await pairs.open();
     const large = JSON.stringify({ x: 'x'.repeat(100_000) });
-    expect([pair.connection.write(event('{"n":1}')), pair.connection.write(event(large))]).toEqual([true, true]);
     pair.connection.keepAlive();
+    expect([pair.connection.write(event('{"n":1}')), pair.connection.write(event(large))]).toEqual([true, true]);
     pair.connection.end();
     expect(await pair.all()).toBe(
-      `event: message\ndata: {"n":1}\n\nevent: message\ndata: ${large}\n\n: keep-alive\n\n`,
+      `: keep-alive\n\nevent: message\ndata: {"n":1}\n\nevent: message\ndata: ${large}\n\n`,
     );
   });
 
