@@ -12,7 +12,13 @@ import {
 import { type Circuits } from './circuits.js';
 import { type PoolKey } from './pool-key.js';
 import { type SessionJournal } from './session-journal.js';
-import { type SessionCounters, type UnpooledPurpose, type Work } from './session-pool.types.js';
+import {
+  type ServerNotification,
+  type SessionCounters,
+  type UnpooledHow,
+  type UnpooledPurpose,
+  type Work,
+} from './session-pool.types.js';
 
 /** Opens sessions through the circuit of their server, keeps the journal of them, and ends them (SPEC P-11, P-12, A-9). */
 export class SessionOpener {
@@ -30,6 +36,8 @@ export class SessionOpener {
     private readonly journal: SessionJournal,
     private readonly metrics: Metrics,
     private readonly counters: SessionCounters,
+    /** What servers say on any session. */
+    private readonly heard: (notification: ServerNotification) => void,
   ) {
     setMaxListeners(0, this.ending.signal); // one for each session that is being opened, gone when it is
   }
@@ -68,11 +76,12 @@ export class SessionOpener {
     work: Work<R>,
     signal: AbortSignal,
     assertOpen: () => void,
+    how: UnpooledHow = {},
   ): Promise<R> {
     assertOpen();
     this.metrics.unpooledSessions.inc({ purpose });
     // Without the pool calls still go through the circuit; a failed registration says nothing about a known server.
-    const open = (): Promise<UpstreamSession> => this.connect(target, {}, signal);
+    const open = (): Promise<UpstreamSession> => this.connect(target, how, signal);
     const session = await (purpose === 'call' ? this.circuits.run(target, open, signal) : open());
     this.unpooled.add(session);
     try {
@@ -109,7 +118,11 @@ export class SessionOpener {
 
   private async connect(target: Target, how: ConnectOptions, signal?: AbortSignal): Promise<UpstreamSession> {
     const { createTimeoutMs } = this;
-    const { gatewayName: gateway } = target;
+    const { gatewayId, gatewayName: gateway } = target;
+    const observer = {
+      ...how.observer,
+      notification: (method: string): void => this.heard({ gatewayId, method }),
+    };
     const late = (): Error =>
       new UpstreamError('UPSTREAM_TIMEOUT', `${gateway}: no session in ${createTimeoutMs} ms`, {
         reason: 'timeout',
@@ -117,7 +130,7 @@ export class SessionOpener {
         gateway,
       });
     return withDeadline(createTimeoutMs, signal, late, (limit) =>
-      this.connector.connect(target, { ...how, signal: limit }),
+      this.connector.connect(target, { ...how, observer, signal: limit }),
     );
   }
 }

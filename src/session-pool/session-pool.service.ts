@@ -16,8 +16,15 @@ import { SessionChecks } from './session-checks.js';
 import { type SessionJournal } from './session-journal.js';
 import { type SessionMappings } from './session-mappings.js';
 import { SessionOpener } from './session-opener.js';
-import { type PoolUse, SessionCounters, type SessionPoolOptions, type UnpooledPurpose } from './session-pool.types.js';
-import { type Work } from './session-pool.types.js';
+import {
+  type PoolUse,
+  type ServerNotification,
+  SessionCounters,
+  type SessionPoolOptions,
+  type UnpooledHow,
+  type UnpooledPurpose,
+  type Work,
+} from './session-pool.types.js';
 
 /**
  * Upstream sessions: pooled ones lent to one call after the other of an identity, bound ones that belong to a downstream
@@ -31,6 +38,7 @@ export class SessionPoolService {
   private readonly gates: CallGates;
   private readonly opener: SessionOpener;
   private readonly calls: RepairedUse;
+  private readonly listeners = new Set<(notification: ServerNotification) => void>();
   private reaper: NodeJS.Timeout | undefined;
   private detaching = false;
   private ending: Promise<void> | undefined;
@@ -46,7 +54,16 @@ export class SessionPoolService {
     const { counters } = this;
     this.circuits = new Circuits(options.circuit);
     this.gates = new CallGates(options.calls);
-    this.opener = new SessionOpener(options.createTimeoutMs, connector, this.circuits, journal, metrics, counters);
+    const heard = (notification: ServerNotification): void => this.tell(notification);
+    this.opener = new SessionOpener(
+      options.createTimeoutMs,
+      connector,
+      this.circuits,
+      journal,
+      metrics,
+      counters,
+      heard,
+    );
     this.pool = new BoundedPool({
       ...options,
       starvingMs: options.acquireTimeoutMs / 2,
@@ -96,11 +113,17 @@ export class SessionPoolService {
   }
 
   /** Opens a session for one piece of work and terminates it, whatever happens (P-13, registering, refresh). */
-  openUnpooled<R>(target: Target, purpose: UnpooledPurpose, work: Work<R>, signal: AbortSignal): Promise<R> {
+  openUnpooled<R>(
+    target: Target,
+    purpose: UnpooledPurpose,
+    work: Work<R>,
+    signal: AbortSignal,
+    how?: UnpooledHow,
+  ): Promise<R> {
     const assertOpen = (): void => {
       if (this.ending) throw PoolError.closed(this.pool.numbers);
     };
-    return this.opener.openUnpooled(target, purpose, work, signal, assertOpen);
+    return this.opener.openUnpooled(target, purpose, work, signal, assertOpen, how);
   }
 
   /**
@@ -154,6 +177,12 @@ export class SessionPoolService {
     return this.ending;
   }
 
+  /** What servers say, on whichever session (SPEC N-1). A listener must not throw and not wait. @returns ends it */
+  onNotification(listener: (notification: ServerNotification) => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
   get numbers(): PoolNumbers {
     return this.pool.numbers;
   }
@@ -163,6 +192,10 @@ export class SessionPoolService {
     const { pool, bound, circuits, counters, options, journal } = this;
     const { affinity } = this.metrics;
     return poolMetrics({ pool, bound: bound.counters, circuits, counters, options, affinity, journal });
+  }
+
+  private tell(notification: ServerNotification): void {
+    for (const listener of this.listeners) listener(notification);
   }
 
   private async enter(use: PoolUse, signal: AbortSignal): Promise<() => void> {

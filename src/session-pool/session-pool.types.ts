@@ -1,4 +1,4 @@
-import { type UpstreamSession } from '../upstream/upstream.port.js';
+import { type ConnectOptions, type UpstreamSession } from '../upstream/upstream.port.js';
 import { type BoundUse } from './bound-sessions.js';
 import { type PoolCaps } from './bounded-pool.types.js';
 import { type CallGateOptions } from './call-gate.js';
@@ -49,7 +49,16 @@ export interface PoolUse {
 }
 
 /** Why a session is opened outside of the pool. */
-export type UnpooledPurpose = 'registering' | 'refresh' | 'health' | 'call';
+export type UnpooledPurpose = 'registering' | 'refresh' | 'watch' | 'health' | 'call';
+
+/** How such a session differs from one that only asks and answers. */
+export type UnpooledHow = Pick<ConnectOptions, 'listen' | 'observer'>;
+
+/** A notification of a server, on whichever session it came (SPEC N-1). */
+export interface ServerNotification {
+  readonly gatewayId: string;
+  readonly method: string;
+}
 
 export type Work<R> = (session: UpstreamSession) => Promise<R>;
 

@@ -70,6 +70,8 @@ export interface RequestOptions {
   readonly headers?: HeaderMap;
   /** Called with the id that the request got, before it is sent: for progress tokens and for `origin`. */
   readonly onId?: (id: number) => void;
+  /** The server has ended the stream of the answer and will go on when we come back, in so many milliseconds. */
+  readonly onPause?: (retryMs: number) => void;
 }
 
 /**
@@ -109,9 +111,23 @@ export interface UpstreamSession {
   close(ending: Ending): Promise<EndResult>;
 }
 
+/** Told of what happens on a session, beside its listener. Must not throw and not wait. */
+export interface SessionObserver {
+  /** A notification of the server. */
+  notification?(method: string): void;
+  /** The standing stream is open; after a break what the server said meanwhile may be lost. */
+  listening?(): void;
+  /** The session is of no more use; at most once. */
+  lost?(): void;
+}
+
 export interface ConnectOptions {
-  /** Client capabilities to declare (SPEC P-4); pooled sessions declare none. */
+  /**
+   * Client capabilities to declare (SPEC P-4); pooled sessions declare none. Where they are given somebody will listen,
+   * so what the server says before that waits for him.
+   */
   readonly clientCapabilities?: Readonly<Record<string, unknown>>;
+  readonly observer?: SessionObserver;
   /** Open the standing GET stream after `initialized` (bound and watch sessions; implied over SSE). */
   readonly listen?: boolean;
   readonly signal?: AbortSignal;

@@ -229,7 +229,11 @@ export class McpSession {
 
   private sinkOf(answer: Answer): ClientSink {
     const write = (frame: Buffer): void => answer.interim(frame);
-    return { notify: write, ask: (method, params, signal) => this.asked.ask(write, method, params, signal) };
+    return {
+      notify: write,
+      ask: (method, params, signal) => this.asked.ask(write, method, params, signal),
+      ...(answer.pause && { pause: (retryMs: number) => answer.pause?.(retryMs) }),
+    };
   }
 
   private clientSession({ clientCapabilities }: SessionTerms): ClientSession {

@@ -3,14 +3,16 @@ import { CodedError } from '../../common/errors.js';
 import { notificationFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers } from '../dispatchers.js';
-import { refuseServerRequest, toMessage } from '../server-requests.js';
+import { Inbox } from '../inbox.js';
 import { UpstreamError } from '../upstream.errors.js';
 import {
+  type ConnectOptions,
   type Ending,
   type EndResult,
   type RawJson,
   type RequestOptions,
   type ServerInfo,
+  type SessionObserver,
   type Target,
   type UpstreamMessage,
   type UpstreamReply,
@@ -38,14 +40,22 @@ export class SseSession implements UpstreamSession {
   private readonly errors: SseErrors;
   private readonly calls = new Map<number, SseCall>();
   private lastId = 0;
-  private listener: ((message: UpstreamMessage) => void) | undefined;
+  private readonly inbox: Inbox;
+  private readonly observer: SessionObserver | undefined;
   private closing: Promise<EndResult> | undefined;
 
   constructor(
     target: Target,
     dispatchers: Dispatchers,
     private readonly limits: ConnectorOptions,
+    { observer, clientCapabilities }: ConnectOptions = {},
   ) {
+    this.observer = observer;
+    this.inbox = new Inbox({
+      expectsListener: clientCapabilities !== undefined,
+      ...(observer ? { observer } : {}),
+      respond: (id, reply) => this.respond(id, reply),
+    });
     this.errors = new SseErrors(target);
     const http = new SseHttp(target, dispatchers, limits, this.errors);
     this.channel = new SseChannel(target.url, http, this.errors, {
@@ -93,7 +103,7 @@ export class SseSession implements UpstreamSession {
   }
 
   onMessage(listener: (message: UpstreamMessage) => void): void {
-    this.listener = listener;
+    this.inbox.listen(listener);
   }
 
   /** Both endings are one here: the protocol has no DELETE, the end of the stream is the end of the session. */
@@ -164,9 +174,7 @@ export class SseSession implements UpstreamSession {
       ...(params === undefined ? {} : { params: rebuilt(params) }),
       ...('id' in message ? { id: rebuilt(message.id) } : {}),
     };
-    const refusal = refuseServerRequest(rpc, this.listener !== undefined);
-    if (refusal) void this.respond(rpc.id as Buffer, refusal).catch(() => undefined);
-    else this.listener?.(toMessage(rpc, undefined));
+    this.inbox.deliver(rpc, undefined);
   }
 
   private answer(message: Exclude<JSONRPCMessage, { method: string }>): void {
@@ -178,7 +186,10 @@ export class SseSession implements UpstreamSession {
 
   /** The stream has gone, or a POST said that the session has. */
   private ended(error: UpstreamError): void {
-    this.lost ??= error;
+    if (!this.lost) {
+      this.lost = error;
+      this.observer?.lost?.();
+    }
     for (const call of [...this.calls.values()]) {
       // After a refused POST the others in flight get their own refusals, which say "not executed": more than we know.
       if (error.status !== undefined && call.post.sent && !call.accepted) continue;

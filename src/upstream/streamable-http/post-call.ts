@@ -36,6 +36,7 @@ export class PostCall {
   constructor(
     private readonly wire: Wire,
     readonly id: number,
+    private readonly onPause: ((retryMs: number) => void) | undefined,
     private readonly done: (outcome: UpstreamReply | CodedError, headers: ResponseHeaders) => void,
   ) {}
 
@@ -166,6 +167,7 @@ export class PostCall {
     if (this.lastEventId === undefined || this.resumptions > MAX_RESUMPTIONS) {
       return this.interrupted(`the stream of the answer ${why === 'ended' ? 'ended' : `broke (${why})`}`);
     }
+    if (why === 'ended') this.onPause?.(this.retryMs);
     this.timer = setTimeout(() => void this.reconnect(this.lastEventId as string), this.retryMs);
   }
 

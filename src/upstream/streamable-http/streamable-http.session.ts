@@ -5,9 +5,10 @@ import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers, type SocketUse } from '../dispatchers.js';
 import { credentialHeaders } from '../credential-headers.js';
 import { toUpstreamError } from '../network-errors.js';
-import { refuseServerRequest, toMessage } from '../server-requests.js';
+import { Inbox } from '../inbox.js';
 import { type Execution, UpstreamError, type UpstreamErrorCode } from '../upstream.errors.js';
 import {
+  type ConnectOptions,
   type CredentialPurpose,
   type Ending,
   type EndResult,
@@ -15,6 +16,7 @@ import {
   type RawJson,
   type RequestOptions,
   type ServerInfo,
+  type SessionObserver,
   type StandingStreamState,
   type Target,
   type UpstreamMessage,
@@ -44,7 +46,8 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   private readonly origin: string;
   private readonly path: string;
   private lastId = 0;
-  private listener: ((message: UpstreamMessage) => void) | undefined;
+  private readonly inbox: Inbox;
+  private readonly observer: SessionObserver | undefined;
   private stream: StandingStream | undefined;
   private closing: Promise<EndResult> | undefined;
 
@@ -52,7 +55,14 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     private readonly target: Target,
     private readonly dispatchers: Dispatchers,
     limits: ConnectorOptions,
+    { observer, clientCapabilities }: ConnectOptions = {},
   ) {
+    this.observer = observer;
+    this.inbox = new Inbox({
+      expectsListener: clientCapabilities !== undefined,
+      ...(observer ? { observer } : {}),
+      respond: (id, reply) => this.respond(id, reply),
+    });
     this.oneWay = new OneWay(this, limits, (error) => this.noteLoss(error));
     const url = new URL(target.url);
     this.origin = url.origin;
@@ -83,7 +93,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     return new Promise<UpstreamReply>((resolve, reject) => {
       const { signal } = options;
       const cancel = (): void => this.cancel(call, method, signal?.reason);
-      const call = new PostCall(this, id, (outcome, headers) => {
+      const call = new PostCall(this, id, options.onPause, (outcome, headers) => {
         signal?.removeEventListener('abort', cancel);
         this.calls.delete(id);
         this.adoptSession(method, headers);
@@ -107,14 +117,15 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   }
 
   onMessage(listener: (message: UpstreamMessage) => void): void {
-    this.listener = listener;
+    this.inbox.listen(listener);
   }
 
   /** Opens the standing stream; resolves when the server has said whether it has one. */
   async listen(): Promise<void> {
-    this.stream ??= new StandingStream(this, () =>
-      this.noteLoss(this.error('UPSTREAM_SESSION_LOST', 'session unknown', 'none')),
-    );
+    this.stream ??= new StandingStream(this, {
+      onOpen: () => this.observer?.listening?.(),
+      onSessionLost: () => this.noteLoss(this.error('UPSTREAM_SESSION_LOST', 'session unknown', 'none')),
+    });
     this.stream.open();
     await this.stream.ready;
   }
@@ -147,9 +158,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   deliver(message: RpcMessage, origin: number | undefined): void {
     if (this.closing) return;
-    const answer = refuseServerRequest(message, this.listener !== undefined);
-    if (answer) void this.respond(message.id as Buffer, answer).catch(() => undefined);
-    else this.listener?.(toMessage(message, origin));
+    this.inbox.deliver(message, origin);
   }
 
   answered(message: RpcMessage): void {
@@ -211,7 +220,9 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   private noteLoss(error: CodedError): void {
     if (!(error instanceof UpstreamError) || error.sessionSound) return;
-    if (error.code === 'UPSTREAM_SESSION_LOST' || error.code === 'UPSTREAM_UNAUTHORIZED') this.lost ??= error;
+    if (this.lost || (error.code !== 'UPSTREAM_SESSION_LOST' && error.code !== 'UPSTREAM_UNAUTHORIZED')) return;
+    this.lost = error;
+    this.observer?.lost?.();
   }
 
   private gone(cause: UpstreamError): UpstreamError {
