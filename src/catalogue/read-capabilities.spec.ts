@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { describe, expect, it } from '@jest/globals';
 import { CodedError } from '../common/errors.js';
 import { type RequestOptions, type UpstreamReply, type UpstreamSession } from '../session-pool/index.js';
@@ -165,7 +166,7 @@ describe('readCapabilities (SPEC G-5)', () => {
   });
 });
 
-function hangUntil(signal: AbortSignal | undefined): Promise<string> {
+function hangUntil(signal: CancelSignal | undefined): Promise<string> {
   return new Promise((_resolve, reject) => {
     signal?.addEventListener('abort', () => reject(new CodedError('CANCELLED', 'cancelled')));
   });

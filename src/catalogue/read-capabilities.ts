@@ -1,3 +1,4 @@
+import { type CancelSignal, throwIfAborted } from '../common/cancellation.js';
 import { withDeadline } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { JsonError, scanArray, scanObject, sliceOf } from '../common/json-scan.js';
@@ -21,7 +22,7 @@ const METHOD_NOT_FOUND = -32601;
 export interface ReadOptions {
   /** For one page. */
   readonly pageTimeoutMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Only these; undefined: all. */
   readonly kinds?: ReadonlySet<CapabilityKind>;
 }
@@ -35,7 +36,7 @@ export interface ReadOptions {
 export async function readCapabilities(session: UpstreamSession, options: ReadOptions): Promise<CapabilityReading> {
   const readers = CAPABILITY_KINDS.map((kind) => new ListReader(session, kind, options));
   const results = await Promise.all(readers.map((reader) => reader.read()));
-  options.signal.throwIfAborted();
+  throwIfAborted(options.signal);
   const lists = Object.fromEntries(CAPABILITY_KINDS.map((kind, i) => [kind, results[i]]));
   return {
     lists: lists as Record<CapabilityKind, ListReading>,

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { type Target, type UpstreamSession } from '../session-pool/index.js';
 
 /** What reading a server needs of the session pool: a session of its own that no call ever uses. */
@@ -11,6 +12,6 @@ export abstract class UpstreamAccess {
     target: Target,
     purpose: 'registering' | 'refresh',
     work: (session: UpstreamSession) => Promise<R>,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<R>;
 }

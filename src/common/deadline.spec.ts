@@ -1,3 +1,4 @@
+import { type CancelSignal, reasonOf } from './cancellation.js';
 import { describe, expect, it } from '@jest/globals';
 import { getEventListeners } from 'node:events';
 import { deferred } from '../../test/support/deferred.js';
@@ -7,9 +8,9 @@ const HOUR = 3_600_000;
 const late = (): Error => new Error('too late');
 
 /** Work that does what it should: it ends when its signal aborts, with the signal's reason. */
-const untilAborted = (signal: AbortSignal): Promise<never> =>
+const untilAborted = (signal: CancelSignal): Promise<never> =>
   new Promise((_resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
+    const abort = (): void => reject(reasonOf(signal));
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
   });
@@ -21,7 +22,7 @@ describe('withDeadline (STYLE 10)', () => {
   it('gives the value of the work and leaves neither timer nor listener behind', async () => {
     const outer = new AbortController();
     const before = timers();
-    let inside: AbortSignal | undefined;
+    let inside: CancelSignal | undefined;
     const value = await withDeadline(HOUR, outer.signal, late, async (signal) => {
       inside = signal;
       expect(getEventListeners(outer.signal, 'abort')).toHaveLength(1);

@@ -1,3 +1,4 @@
+import { Cancellation, type CancelSignal, reasonOf } from './cancellation.js';
 /**
  * Runs `work` with a signal that aborts when `signal` does or after `ms` milliseconds, whichever is first. The timer
  * and the listener on the outer signal are gone when `work` has settled, so a long-lived signal collects nothing.
@@ -7,17 +8,17 @@
  */
 export async function withDeadline<T>(
   ms: number,
-  signal: AbortSignal | undefined,
+  signal: CancelSignal | undefined,
   expired: () => Error,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: CancelSignal) => Promise<T>,
 ): Promise<T> {
-  const controller = new AbortController();
-  const follow = (): void => controller.abort(signal?.reason);
+  const limit = new Cancellation();
+  const follow = (): void => limit.abort(signal?.reason);
   if (signal?.aborted) follow();
   else signal?.addEventListener('abort', follow, { once: true });
-  const timer = setTimeout(() => controller.abort(expired()), ms);
+  const timer = setTimeout(() => limit.abort(expired()), ms);
   try {
-    return await work(controller.signal);
+    return await work(limit);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', follow);
@@ -38,10 +39,10 @@ export async function settledWithin<T>(promise: Promise<T>, ms: number): Promise
 }
 
 /** The promise's outcome, or the signal's reason if it aborts first; the promise itself goes on. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function abortable<T>(promise: Promise<T>, signal: CancelSignal): Promise<T> {
   let abort: () => void = () => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal.reason as Error);
+    abort = () => reject(reasonOf(signal));
   });
   promise.catch(() => undefined); // whoever gave up will not hear of its failure
   if (signal.aborted) abort();

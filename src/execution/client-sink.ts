@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { type UpstreamReply } from '../session-pool/index.js';
 
 /**
@@ -16,7 +17,7 @@ export interface ClientSink {
    * @returns the client's answer, as it came
    * @throws CodedError when the session ends, or `signal`'s reason
    */
-  ask(method: string, params: Buffer | undefined, signal: AbortSignal): Promise<UpstreamReply>;
+  ask(method: string, params: Buffer | undefined, signal: CancelSignal): Promise<UpstreamReply>;
 }
 
 /** The standing stream of a session. */

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { type CatalogueView } from '../catalogue/index.js';
 import { type Caller } from '../common/principal.js';
 import { type UpstreamReply } from '../session-pool/index.js';
@@ -21,5 +22,5 @@ export interface ExecutionContext {
   /** W3C trace context of this request; goes upstream with it and with nothing else (P-16). */
   readonly traceparent?: string;
   /** Aborts when nobody wants the answer any more. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
 }

@@ -1,7 +1,7 @@
 import { type GatewayEntry } from '../catalogue/index.js';
 import { toCodedError } from '../common/errors.js';
 import { type Metrics } from '../metrics/metrics.js';
-import { type HeaderMap, type PoolPlace, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
+import { type PoolPlace, type RequestOptions, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
 import { CallClock } from './call-clock.js';
 import { type ExecutionContext, type Reply } from './execution-context.js';
 import { type GatewayBinding } from './gateway-binding.js';
@@ -22,6 +22,8 @@ export interface UpstreamCall {
   readonly alwaysBound?: boolean;
 }
 
+type Writable<T> = { -readonly [Member in keyof T]: T[Member] };
+
 /** The limits of a call (SPEC A-5); milliseconds. */
 export interface CallLimits {
   readonly silenceMs: number;
@@ -41,7 +43,6 @@ export class UpstreamCalls {
     const { gateway, method, params, repeatable } = call;
     const { sink, caller } = context;
     const clock = new CallClock(this.limits, (afterMs) => this.tooSlow(call, afterMs), context.signal);
-    const onPause = sink?.pause && { onPause: (retryMs: number) => sink.pause?.(retryMs) };
     const started = performance.now();
     let outcome = 'ok';
     try {
@@ -58,10 +59,13 @@ export class UpstreamCalls {
           const router = SessionRouter.of(session);
           const routed = router.call(clock, sink, sink && params.progressToken);
           const token = routed.token && Buffer.from(String(routed.token.ours));
-          const onId = (id: number): void => router.started(id, routed);
-          return session
-            .request(method, params.withToken(token), { signal: clock.signal, onId, ...headersOf(context), ...onPause })
-            .finally(() => router.ended(routed));
+          const options: Writable<RequestOptions> = {
+            signal: clock.signal,
+            onId: (id) => router.started(id, routed),
+          };
+          if (sink) options.onPause = (retryMs) => sink.pause?.(retryMs);
+          if (context.traceparent !== undefined) options.headers = { traceparent: context.traceparent };
+          return session.request(method, params.withToken(token), options).finally(() => router.ended(routed));
         },
         clock.signal,
       );
@@ -111,8 +115,4 @@ export class UpstreamCalls {
 /** A name as messages show it: short, and without the query of a URI, which may hold a secret. */
 function shown(name: string): string {
   return name.replace(/\?.*/s, '').slice(0, 128);
-}
-
-function headersOf({ traceparent }: ExecutionContext): { headers?: HeaderMap } {
-  return traceparent === undefined ? {} : { headers: { traceparent } };
 }

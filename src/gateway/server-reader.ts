@@ -7,6 +7,7 @@ import {
   type ServerReading,
   type UpstreamAccess,
 } from '../catalogue/index.js';
+import { type CancelSignal } from '../common/cancellation.js';
 import { withDeadline } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { type Target, type Transport, UpstreamError, type UpstreamSession } from '../session-pool/index.js';
@@ -37,7 +38,7 @@ export class ServerReader {
    * @returns a reading in which no list failed
    * @throws UpstreamError with the reason class when there is no session; CodedError that names the list that failed
    */
-  async read(gateway: ReadTarget, signal: AbortSignal): Promise<ServerReading> {
+  async read(gateway: ReadTarget, signal: CancelSignal): Promise<ServerReading> {
     const { totalTimeoutMs } = this.options;
     const late = (): Error =>
       new UpstreamError('UPSTREAM_TIMEOUT', `${gateway.name}: not read completely within ${totalTimeoutMs} ms`, {
@@ -55,7 +56,7 @@ export class ServerReader {
     return reading;
   }
 
-  private async connect(gateway: ReadTarget, signal: AbortSignal): Promise<ServerReading> {
+  private async connect(gateway: ReadTarget, signal: CancelSignal): Promise<ServerReading> {
     if (gateway.transport !== 'auto') return this.readOver(gateway.transport, gateway, signal);
     try {
       return await this.readOver('streamablehttp', gateway, signal);
@@ -65,7 +66,7 @@ export class ServerReader {
     }
   }
 
-  private async fallBack(gateway: ReadTarget, first: UpstreamError, signal: AbortSignal): Promise<ServerReading> {
+  private async fallBack(gateway: ReadTarget, first: UpstreamError, signal: CancelSignal): Promise<ServerReading> {
     try {
       return await this.readOver('sse', gateway, signal);
     } catch (second) {
@@ -81,7 +82,7 @@ export class ServerReader {
     }
   }
 
-  private readOver(transport: Transport, gateway: ReadTarget, signal: AbortSignal): Promise<ServerReading> {
+  private readOver(transport: Transport, gateway: ReadTarget, signal: CancelSignal): Promise<ServerReading> {
     const { pageTimeoutMs } = this.options;
     const work = async (session: UpstreamSession): Promise<ServerReading> => ({
       transport,

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { abortable, settledWithin } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
@@ -93,7 +94,7 @@ export class BoundSessions {
   async use<R>(
     use: BoundUse,
     work: (session: UpstreamSession, fresh: boolean, idleMs: number) => Promise<R>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     discards: (error: unknown) => boolean,
   ): Promise<R> {
     // Whatever it opened, nobody would ever end.

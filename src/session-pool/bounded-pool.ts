@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { type BoundedPoolOptions, type EndReason, type Keyed, type KeyNumbers } from './bounded-pool.types.js';
 import { type Lease, type LongLease, type PoolCounters, type Verdict } from './bounded-pool.types.js';
 import { Bucket, type Entry, type Waiter } from './bucket.js';
@@ -52,7 +53,7 @@ export class BoundedPool<K extends Keyed, T> {
    * @throws PoolError POOL_CLOSED; POOL_EXHAUSTED when `signal` aborts first; TurnedAway when the key is evicted
    *   meanwhile; what `create` threw for this key
    */
-  async acquire(key: K, signal: AbortSignal, borrower = ''): Promise<Lease<T>> {
+  async acquire(key: K, signal: CancelSignal, borrower = ''): Promise<Lease<T>> {
     if (this.closing) throw PoolError.closed(this.numbers);
     if (signal.aborted) throw PoolError.exhausted(this.numbers, this.options, 0, signal.reason);
     return this.tryAcquire(key, borrower) ?? this.wait(this.bucketOf(key), signal, borrower);
@@ -116,7 +117,7 @@ export class BoundedPool<K extends Keyed, T> {
     this.tidy(bucket);
   }
 
-  private wait(bucket: Bucket<K, T>, signal: AbortSignal, borrower: string): Promise<Lease<T>> {
+  private wait(bucket: Bucket<K, T>, signal: CancelSignal, borrower: string): Promise<Lease<T>> {
     return new Promise((resolve, reject) => {
       const since = this.now();
       const forget = (): void => signal.removeEventListener('abort', giveUp);

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { PoolError } from './pool.errors.js';
 
 export interface CallGateOptions {
@@ -51,7 +52,7 @@ export class CallGate {
    * @param gateway its name, for the message
    * @throws PoolError POOL_EXHAUSTED at once when the queue is full; when `signal` aborts, with the time waited
    */
-  async enter(signal: AbortSignal, gateway?: string): Promise<Leave> {
+  async enter(signal: CancelSignal, gateway?: string): Promise<Leave> {
     if (signal.aborted) throw this.waited(gateway, 0, signal.reason);
     const leave = this.tryEnter();
     if (leave) return leave;
@@ -59,7 +60,7 @@ export class CallGate {
     return this.wait(signal, gateway);
   }
 
-  private wait(signal: AbortSignal, gateway: string | undefined): Promise<Leave> {
+  private wait(signal: CancelSignal, gateway: string | undefined): Promise<Leave> {
     return new Promise((resolve, reject) => {
       const since = performance.now();
       const waiter: Waiter = {
@@ -128,7 +129,7 @@ export class CallGates {
   }
 
   /** @throws as {@link CallGate.enter} */
-  async enter(gatewayId: string, signal: AbortSignal, gateway?: string): Promise<Leave> {
+  async enter(gatewayId: string, signal: CancelSignal, gateway?: string): Promise<Leave> {
     // A gate that nobody gets into would never be dropped.
     if (signal.aborted && !this.gates.has(gatewayId)) return new CallGate(this.options).enter(signal, gateway);
     return this.gateOf(gatewayId).enter(signal, gateway);

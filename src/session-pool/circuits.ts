@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { UpstreamError } from '../upstream/upstream.errors.js';
 import { type Target } from '../upstream/upstream.port.js';
 import { CircuitBreaker, type CircuitBreakerOptions, type CircuitState } from './circuit-breaker.js';
@@ -37,7 +38,7 @@ export class Circuits {
    * @param signal of the caller, where `open` follows it: a failure after it aborted says nothing about the server
    * @throws CircuitOpenError CIRCUIT_OPEN at once; what `open` threw
    */
-  async run<T>(target: Target, open: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(target: Target, open: () => Promise<T>, signal?: CancelSignal): Promise<T> {
     const circuit = this.circuitOf(target);
     const attempt = circuit.breaker.enter(target.gatewayName);
     circuit.running += 1;

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { withDeadline } from '../common/deadline.js';
 import { type HealthMethod } from '../config/schema.js';
 import { type UpstreamReply, type UpstreamSession } from '../upstream/upstream.port.js';
@@ -32,7 +33,7 @@ export class HealthChain {
   constructor(private readonly options: HealthChainOptions) {}
 
   /** Never throws. An abort of `signal` ends it as `unhealthy`: the session has not shown that it works. */
-  async check(session: UpstreamSession, signal?: AbortSignal): Promise<Health> {
+  async check(session: UpstreamSession, signal?: CancelSignal): Promise<Health> {
     for (const method of this.options.methods) {
       if (session.lost) return 'unhealthy';
       if (method === 'skip') return 'healthy';
@@ -45,7 +46,7 @@ export class HealthChain {
   private async ask(
     session: UpstreamSession,
     method: string,
-    signal?: AbortSignal,
+    signal?: CancelSignal,
   ): Promise<Health | 'unknown-method'> {
     const { timeoutMs } = this.options;
     const late = (): Error => new Error(`no answer to ${method} in ${timeoutMs} ms`);

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { CodedError } from '../common/errors.js';
 import { UpstreamError } from '../upstream/upstream.errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
@@ -8,7 +9,7 @@ import { type PoolKey } from './pool-key.js';
  * Whether the session that a failed call ran on must end (SPEC P-8, P-9). A call that was given up (cancelled, too slow)
  * says nothing about its session, nor does a server's refusal of one request.
  */
-export function discards(error: unknown, signal: AbortSignal): boolean {
+export function discards(error: unknown, signal: CancelSignal): boolean {
   if (signal.aborted) return false;
   if (error instanceof UpstreamError) return !error.sessionSound;
   // A coded error of somebody else, such as the source of the credentials, is not about the way to the server.
@@ -19,7 +20,7 @@ export function discards(error: unknown, signal: AbortSignal): boolean {
  * Whether a call was given up because the server was silent for too long. The session stays (one slow call must not cost
  * the others theirs), but the next caller should not find out with his whole deadline that the server hangs.
  */
-export function gotNoAnswer(signal: AbortSignal): boolean {
+export function gotNoAnswer(signal: CancelSignal): boolean {
   return signal.reason instanceof UpstreamError && signal.reason.code === 'UPSTREAM_TIMEOUT';
 }
 
@@ -62,7 +63,7 @@ export function mayRepeat(error: unknown, facts: AttemptFacts): 'free' | 'once' 
  * The failure of a call that got no session: it was surely not sent, whatever became of the attempt to open one. Who
  * gave up while waiting hears why he did, with the pool's numbers, and not that the pool is exhausted.
  */
-export function notSent(error: unknown, signal: AbortSignal): unknown {
+export function notSent(error: unknown, signal: CancelSignal): unknown {
   if (signal.aborted && !(signal.reason instanceof CodedError)) {
     return new UpstreamError('CANCELLED', 'the call was cancelled before it was sent', {
       execution: 'none',

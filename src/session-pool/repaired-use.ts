@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { ANONYMOUS } from '../common/principal.js';
 import { type Target, type UpstreamSession } from '../upstream/upstream.port.js';
 import { type BoundSessions } from './bound-sessions.js';
@@ -21,8 +22,8 @@ export interface SessionSource {
   readonly mappings: SessionMappings;
   /** An idle session, now; else undefined. */
   tryAcquire(key: PoolKey, borrower: string): Lease<UpstreamSession> | undefined;
-  acquire(key: PoolKey, signal: AbortSignal, borrower: string): Promise<Lease<UpstreamSession>>;
-  openUnpooled<R>(target: Target, work: Work<R>, signal: AbortSignal): Promise<R>;
+  acquire(key: PoolKey, signal: CancelSignal, borrower: string): Promise<Lease<UpstreamSession>>;
+  openUnpooled<R>(target: Target, work: Work<R>, signal: CancelSignal): Promise<R>;
 }
 
 /** Told when there is a session, before the work begins on it. */
@@ -40,7 +41,7 @@ export class RepairedUse {
     private readonly counters: SessionCounters,
   ) {}
 
-  async run<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
+  async run<R>(use: PoolUse, work: Work<R>, signal: CancelSignal): Promise<R> {
     let repeated = false;
     let turnedAway = 0;
     for (let attempt = 1; ; attempt += 1) {
@@ -71,7 +72,7 @@ export class RepairedUse {
     borrower: string,
     { key, bound }: PoolPlace,
     work: Work<R>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     note: Note,
   ): Promise<R> {
     const { source } = this;
@@ -84,13 +85,13 @@ export class RepairedUse {
     if (!source.enabled) return source.openUnpooled(key.target, (session) => noted(session, true, 0), signal);
     if (!bound) return this.onPooled(key, noted, signal, borrower);
     source.mappings.note(bound.sessionHash, key.parts);
-    return source.bound.use({ ...bound, key }, noted, signal, (error) => discards(error, signal));
+    return source.bound.use({ key, ...bound }, noted, signal, (error) => discards(error, signal));
   }
 
   private async onPooled<R>(
     key: PoolKey,
     work: (session: UpstreamSession, fresh: boolean, idleMs: number) => Promise<R>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     borrower: string,
   ): Promise<R> {
     const lease = this.source.tryAcquire(key, borrower) ?? (await this.source.acquire(key, signal, borrower));

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { abortable } from '../common/deadline.js';
 import { UpstreamError } from '../upstream/upstream.errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
@@ -30,7 +31,7 @@ export class SessionChecks {
   }
 
   /** @throws UpstreamError UPSTREAM_SESSION_LOST if the session does not pass; not when `signal` aborts first */
-  async assertSound(session: UpstreamSession, gateway: string, signal: AbortSignal): Promise<void> {
+  async assertSound(session: UpstreamSession, gateway: string, signal: CancelSignal): Promise<void> {
     const check = this.running.get(session) ?? this.start(session);
     check.waiting += 1;
     // Whoever has given up has learnt nothing: his call ends by its own signal.

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { setMaxListeners } from 'node:events';
 import { withDeadline } from '../common/deadline.js';
 import { type Metrics } from '../metrics/metrics.js';
@@ -74,7 +75,7 @@ export class SessionOpener {
     target: Target,
     purpose: UnpooledPurpose,
     work: Work<R>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     assertOpen: () => void,
     how: UnpooledHow = {},
   ): Promise<R> {
@@ -116,7 +117,7 @@ export class SessionOpener {
     this.entries.set(session, await this.journal.write({ gatewayId, transport, sessionId, ...boundTo }));
   }
 
-  private async connect(target: Target, how: ConnectOptions, signal?: AbortSignal): Promise<UpstreamSession> {
+  private async connect(target: Target, how: ConnectOptions, signal?: CancelSignal): Promise<UpstreamSession> {
     const { createTimeoutMs } = this;
     const { gatewayId, gatewayName: gateway } = target;
     const observer = {

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { withDeadline } from '../common/deadline.js';
 import { type Log } from '../logging/logger.js';
 import { type Metrics } from '../metrics/metrics.js';
@@ -82,8 +83,8 @@ export class SessionPoolService {
       checks: new SessionChecks(chain, options.healthCheckIntervalMs, counters),
       mappings,
       tryAcquire: (key: PoolKey, borrower: string) => this.pool.tryAcquire(key, borrower),
-      acquire: (key: PoolKey, signal: AbortSignal, borrower: string) => this.acquire(key, signal, borrower),
-      openUnpooled: <R>(target: Target, work: Work<R>, signal: AbortSignal) =>
+      acquire: (key: PoolKey, signal: CancelSignal, borrower: string) => this.acquire(key, signal, borrower),
+      openUnpooled: <R>(target: Target, work: Work<R>, signal: CancelSignal) =>
         this.openUnpooled(target, 'call', work, signal),
     };
     this.calls = new RepairedUse(source, options.maxPerKey + 1, counters);
@@ -103,7 +104,7 @@ export class SessionPoolService {
    *
    * @throws PoolError POOL_EXHAUSTED, POOL_CLOSED; CircuitOpenError; UpstreamError; what `place` or `work` threw
    */
-  async use<R>(use: PoolUse, work: Work<R>, signal: AbortSignal): Promise<R> {
+  async use<R>(use: PoolUse, work: Work<R>, signal: CancelSignal): Promise<R> {
     const leave = this.gates.tryEnter(use.gatewayId) ?? (await this.enter(use, signal));
     try {
       return await this.calls.run(use, work, signal);
@@ -117,7 +118,7 @@ export class SessionPoolService {
     target: Target,
     purpose: UnpooledPurpose,
     work: Work<R>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     how?: UnpooledHow,
   ): Promise<R> {
     const assertOpen = (): void => {
@@ -198,15 +199,15 @@ export class SessionPoolService {
     for (const listener of this.listeners) listener(notification);
   }
 
-  private async enter(use: PoolUse, signal: AbortSignal): Promise<() => void> {
+  private async enter(use: PoolUse, signal: CancelSignal): Promise<() => void> {
     return this.inTime(signal, (limit) => this.gates.enter(use.gatewayId, limit, use.gatewayName));
   }
 
-  private acquire(key: PoolKey, signal: AbortSignal | undefined, who: string): Promise<Lease<UpstreamSession>> {
+  private acquire(key: PoolKey, signal: CancelSignal | undefined, who: string): Promise<Lease<UpstreamSession>> {
     return this.inTime(signal, (limit) => this.pool.acquire(key, limit, who));
   }
 
-  private inTime<R>(signal: AbortSignal | undefined, work: (limit: AbortSignal) => Promise<R>): Promise<R> {
+  private inTime<R>(signal: CancelSignal | undefined, work: (limit: CancelSignal) => Promise<R>): Promise<R> {
     const { acquireTimeoutMs } = this.options;
     return withDeadline(acquireTimeoutMs, signal, () => new Error(`waited ${acquireTimeoutMs} ms`), work);
   }

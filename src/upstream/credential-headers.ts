@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { CodedError } from '../common/errors.js';
 import { UpstreamError } from './upstream.errors.js';
 import { type CredentialPurpose, type HeaderMap, type Target } from './upstream.port.js';
@@ -11,7 +12,7 @@ import { type CredentialPurpose, type HeaderMap, type Target } from './upstream.
 export function credentialHeaders(
   { credentials, gatewayName }: Target,
   purpose: CredentialPurpose,
-  signal?: AbortSignal,
+  signal?: CancelSignal,
 ): HeaderMap | Promise<HeaderMap> {
   try {
     const headers = credentials.headers(purpose, signal);
@@ -24,7 +25,7 @@ export function credentialHeaders(
   }
 }
 
-function failureOf(error: unknown, gateway: string, signal: AbortSignal | undefined): unknown {
+function failureOf(error: unknown, gateway: string, signal: CancelSignal | undefined): unknown {
   // Given up by who asked, and no fault of the source.
   if (error instanceof CodedError || signal?.aborted) return error;
   return new UpstreamError('UPSTREAM_UNAUTHORIZED', `${gateway}: its credentials cannot be had just now`, {

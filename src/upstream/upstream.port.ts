@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../common/cancellation.js';
 import { type UpstreamError } from './upstream.errors.js';
 
 /** Spelling of SPEC P-1; these words are part of pool keys and of records. */
@@ -16,7 +17,7 @@ export type CredentialPurpose = 'call' | 'housekeeping';
  * as a `CodedError` reaches the caller as it is; anything else becomes UPSTREAM_UNAUTHORIZED. The session stays.
  */
 export interface CredentialSource {
-  headers(purpose: CredentialPurpose, signal?: AbortSignal): HeaderMap | Promise<HeaderMap>;
+  headers(purpose: CredentialPurpose, signal?: CancelSignal): HeaderMap | Promise<HeaderMap>;
 }
 
 /** TLS material of one gateway, PEM (SPEC S-4). */
@@ -65,7 +66,7 @@ export type StandingStreamState = 'opening' | 'open' | 'waiting' | 'unsupported'
 
 export interface RequestOptions {
   /** Aborting cancels: `notifications/cancelled` is sent and the request's stream is closed (SPEC D-8). */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** For this request alone: a trace context (SPEC P-16). */
   readonly headers?: HeaderMap;
   /** Called with the id that the request got, before it is sent: for progress tokens and for `origin`. */
@@ -102,7 +103,7 @@ export interface UpstreamSession {
   readonly lost?: UpstreamError;
 
   request(method: string, params: RawJson | undefined, options?: RequestOptions): Promise<UpstreamReply>;
-  notify(method: string, params?: RawJson, signal?: AbortSignal): Promise<void>;
+  notify(method: string, params?: RawJson, signal?: CancelSignal): Promise<void>;
   /** Answers a request of the server; `id` as it came in the message. */
   respond(id: RawJson, reply: UpstreamReply): Promise<void>;
   /** At most one listener: the session belongs to one holder. Without one, requests of the server are refused. */
@@ -130,7 +131,7 @@ export interface ConnectOptions {
   readonly observer?: SessionObserver;
   /** Open the standing GET stream after `initialized` (bound and watch sessions; implied over SSE). */
   readonly listen?: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
 }
 
 /** Opens sessions over one transport. */

@@ -1,3 +1,4 @@
+import { type CancelSignal, reasonOf } from '../../common/cancellation.js';
 import { JsonError, sliceOf } from '../../common/json-scan.js';
 import { memberSpan, splice } from '../../common/json-splice.js';
 import { notificationFrame, requestFrame, type RpcMessage } from '../../common/jsonrpc.js';
@@ -24,10 +25,15 @@ export class ClientRequests {
    * @param signal withdraws the question
    * @throws the signal's reason; the reason of `close`
    */
-  ask(write: (frame: Buffer) => void, method: string, params: Buffer | undefined, signal: AbortSignal): Promise<Reply> {
+  ask(
+    write: (frame: Buffer) => void,
+    method: string,
+    params: Buffer | undefined,
+    signal: CancelSignal,
+  ): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.closed) return reject(this.closed);
-      if (signal.aborted) return reject(signal.reason as Error);
+      if (signal.aborted) return reject(reasonOf(signal));
       const id = (this.last += 1);
       const key = String(id);
       const over = (): void => {
@@ -37,7 +43,7 @@ export class ClientRequests {
       const withdraw = (): void => {
         over();
         write(notificationFrame('notifications/cancelled', Buffer.from(JSON.stringify({ requestId: id }))));
-        reject(signal.reason as Error);
+        reject(reasonOf(signal));
       };
       const { token, params: own } = withOwnToken(params, id);
       this.pending.set(key, {

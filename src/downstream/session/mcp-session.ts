@@ -1,15 +1,17 @@
+import { Cancellation } from '../../common/cancellation.js';
 import { toCodedError } from '../../common/errors.js';
 import { JsonError, sliceOf } from '../../common/json-scan.js';
 import { memberSpan } from '../../common/json-splice.js';
 import { type Id, type RpcMessage } from '../../common/jsonrpc.js';
 import { type Caller, sha256Hex } from '../../common/principal.js';
 import { type CatalogueView } from '../../catalogue/index.js';
-import { ClientSession, type ClientSink, type SessionSink } from '../../execution/index.js';
+import { ClientSession, type SessionSink } from '../../execution/index.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { type ProtocolVersion } from '../protocol.js';
 import { EventLog } from '../stream/event-log.js';
 import { EventStream } from '../stream/event-stream.js';
 import { type Answer } from './answer.js';
+import { AnswerSink } from './answer-sink.js';
 import { ClientRequests } from './client-requests.js';
 import { type SessionServices } from './session-services.js';
 import { StreamAnswer } from './stream-answer.js';
@@ -42,7 +44,7 @@ export interface RequestExtras {
 
 /** A request that runs. */
 interface Running {
-  readonly controller: AbortController;
+  readonly cancellation: Cancellation;
   cancelled: boolean;
 }
 
@@ -140,7 +142,7 @@ export class McpSession {
       const text = 'a request with this id is running in this session already';
       return answer.fail(new DownstreamError('BAD_REQUEST', text));
     }
-    const running: Running = { controller: new AbortController(), cancelled: false };
+    const running: Running = { cancellation: new Cancellation(), cancelled: false };
     this.running.set(key, running);
     let outcome: string;
     try {
@@ -148,8 +150,8 @@ export class McpSession {
         caller: this.caller,
         view: this.view,
         session: this.upstream,
-        sink: this.sinkOf(answer),
-        signal: running.controller.signal,
+        sink: new AnswerSink(answer, this.asked),
+        signal: running.cancellation,
         ...(extras.traceparent === undefined ? {} : { traceparent: extras.traceparent }),
       });
       outcome = reply.kind === 'result' ? 'ok' : 'error';
@@ -210,7 +212,7 @@ export class McpSession {
     if (this.ended) return;
     this.ended = true;
     this.asked.close(reason);
-    for (const { controller } of this.running.values()) controller.abort(reason);
+    for (const { cancellation } of this.running.values()) cancellation.abort(reason);
     for (const stream of [this.standing, ...this.streams.values()]) stream.end();
     this.log.clear();
   }
@@ -220,20 +222,11 @@ export class McpSession {
     const running = id === undefined ? undefined : this.running.get(id);
     if (!running) return; // answered meanwhile, or never known
     running.cancelled = true;
-    running.controller.abort(new DownstreamError('CANCELLED', 'cancelled by the client'));
+    running.cancellation.abort(new DownstreamError('CANCELLED', 'cancelled by the client'));
   }
 
   private tellServers(method: string, params: Buffer | undefined): void {
     void this.services.execution.tellServers(this.upstream, method, params);
-  }
-
-  private sinkOf(answer: Answer): ClientSink {
-    const write = (frame: Buffer): void => answer.interim(frame);
-    return {
-      notify: write,
-      ask: (method, params, signal) => this.asked.ask(write, method, params, signal),
-      ...(answer.pause && { pause: (retryMs: number) => answer.pause?.(retryMs) }),
-    };
   }
 
   private clientSession({ clientCapabilities }: SessionTerms): ClientSession {

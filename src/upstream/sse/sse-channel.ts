@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../../common/cancellation.js';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
@@ -49,7 +50,7 @@ export class SseChannel {
    *
    * @throws UpstreamError with a reason (SPEC G-2); the channel has ended then
    */
-  async open(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  async open(timeoutMs: number, signal: CancelSignal | undefined): Promise<void> {
     this.transport.onmessage = (message) => this.events.onMessage(message);
     this.transport.onerror = (error) => this.broken(error);
     const late = (): UpstreamError => this.noEndpoint(timeoutMs);
@@ -88,7 +89,7 @@ export class SseChannel {
     this.http.abort(closed);
   }
 
-  private start(limit: AbortSignal): Promise<void> {
+  private start(limit: CancelSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = this.ended;
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });

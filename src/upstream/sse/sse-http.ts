@@ -1,3 +1,4 @@
+import { toAbortSignal } from '../../common/cancellation.js';
 import { type Readable } from 'node:stream';
 import { fetch, request } from 'undici';
 import { settledWithin, withDeadline } from '../../common/deadline.js';
@@ -58,7 +59,8 @@ export class SseHttp {
     const late = (): UpstreamError =>
       this.errors.timeout(`a message was not taken in ${transportTimeoutMs} ms`, post.sent ? 'unknown' : 'none');
     try {
-      return await withDeadline(transportTimeoutMs, post.giveUp.signal, late, async (limit) => {
+      return await withDeadline(transportTimeoutMs, post.giveUp.signal, late, async (given) => {
+        const limit = toAbortSignal(given); // of undici
         this.mustBeOurs(url);
         const headers = { ...post.headers, ...(await this.headers(post.purpose, sdkHeaders, limit)) };
         limit.throwIfAborted();

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../../common/cancellation.js';
 import { type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { CodedError } from '../../common/errors.js';
 import { notificationFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
@@ -65,7 +66,7 @@ export class SseSession implements UpstreamSession {
   }
 
   /** Opens the stream. The handshake is the connector's. */
-  open(signal: AbortSignal | undefined): Promise<void> {
+  open(signal: CancelSignal | undefined): Promise<void> {
     return this.channel.open(this.limits.transportTimeoutMs, signal);
   }
 
@@ -94,7 +95,7 @@ export class SseSession implements UpstreamSession {
     });
   }
 
-  async notify(method: string, params?: RawJson, signal?: AbortSignal): Promise<void> {
+  async notify(method: string, params?: RawJson, signal?: CancelSignal): Promise<void> {
     await this.postOnly(notificationFrame(method, params), signal);
   }
 
@@ -125,7 +126,7 @@ export class SseSession implements UpstreamSession {
     }
   }
 
-  private async postOnly(body: Buffer, signal?: AbortSignal): Promise<void> {
+  private async postOnly(body: Buffer, signal?: CancelSignal): Promise<void> {
     if (this.lost) throw this.gone(this.lost);
     if (signal?.aborted) throw this.cancellation(signal.reason, 'none');
     const post = new Post(body, 'housekeeping');

@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../../common/cancellation.js';
 import { withDeadline } from '../../common/deadline.js';
 import { CodedError } from '../../common/errors.js';
 import { type ConnectorOptions } from '../connector-options.js';
@@ -20,7 +21,7 @@ export class OneWay {
   ) {}
 
   /** @param what is sent, for messages */
-  async post(body: Buffer, what: string, signal?: AbortSignal): Promise<void> {
+  async post(body: Buffer, what: string, signal?: CancelSignal): Promise<void> {
     const { transportTimeoutMs } = this.limits;
     const { gateway } = this.wire;
     const late = (): Error =>
@@ -49,7 +50,7 @@ export class OneWay {
     method: 'POST' | 'DELETE',
     extra: HeaderMap,
     body: Buffer | null,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<void> {
     const headers = await this.headers(extra, signal);
     await new Promise<void>((resolve, reject) => {
@@ -83,7 +84,7 @@ export class OneWay {
     });
   }
 
-  private async headers(extra: HeaderMap, signal: AbortSignal): Promise<Record<string, string>> {
+  private async headers(extra: HeaderMap, signal: CancelSignal): Promise<Record<string, string>> {
     try {
       return await this.wire.headers('housekeeping', extra, signal);
     } catch (error) {

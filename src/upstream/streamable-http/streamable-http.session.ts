@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../../common/cancellation.js';
 import { type Dispatcher } from 'undici';
 import { CodedError } from '../../common/errors.js';
 import { notificationFrame, requestFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
@@ -108,7 +109,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     });
   }
 
-  async notify(method: string, params?: RawJson, signal?: AbortSignal): Promise<void> {
+  async notify(method: string, params?: RawJson, signal?: CancelSignal): Promise<void> {
     await this.postOnly(notificationFrame(method, params), method, signal);
   }
 
@@ -148,7 +149,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   headers(
     purpose: CredentialPurpose,
     extra: HeaderMap,
-    signal?: AbortSignal,
+    signal?: CancelSignal,
   ): Record<string, string> | Promise<Record<string, string>> {
     const credentials = credentialHeaders(this.target, purpose, signal);
     return credentials instanceof Promise
@@ -172,13 +173,11 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   // --- inside
 
   private merge(credentials: HeaderMap, extra: HeaderMap): Record<string, string> {
-    const { protocolVersion } = this.server;
-    return {
-      ...credentials,
-      ...extra,
-      ...(this.sessionId === undefined ? {} : { 'mcp-session-id': this.sessionId }),
-      ...(protocolVersion === '' ? {} : { 'mcp-protocol-version': protocolVersion }),
-    };
+    const { server, sessionId } = this;
+    const headers: Record<string, string> = Object.assign({}, credentials, extra);
+    if (sessionId !== undefined) headers['mcp-session-id'] = sessionId;
+    if (server.protocolVersion !== '') headers['mcp-protocol-version'] = server.protocolVersion;
+    return headers;
   }
 
   private post(call: PostCall, body: Buffer, { signal, headers: own }: RequestOptions): void {
@@ -209,7 +208,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
       .finally(() => call.abort());
   }
 
-  private async postOnly(body: Buffer, what: string, signal?: AbortSignal): Promise<void> {
+  private async postOnly(body: Buffer, what: string, signal?: CancelSignal): Promise<void> {
     if (this.lost) throw this.gone(this.lost);
     await this.oneWay.post(body, what, signal);
   }

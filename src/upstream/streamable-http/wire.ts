@@ -1,3 +1,4 @@
+import { type CancelSignal } from '../../common/cancellation.js';
 import { type Dispatcher } from 'undici';
 import { type RpcMessage } from '../../common/jsonrpc.js';
 import { type SocketUse } from '../dispatchers.js';
@@ -15,7 +16,7 @@ export interface Wire {
   headers(
     purpose: CredentialPurpose,
     extra: HeaderMap,
-    signal?: AbortSignal,
+    signal?: CancelSignal,
   ): Record<string, string> | Promise<Record<string, string>>;
   /** A request or notification of the server; `origin` is our request on whose stream it came. */
   deliver(message: RpcMessage, origin: number | undefined): void;
