@@ -203,7 +203,7 @@ export class McpSession {
     this.asked.close(reason);
     for (const { controller } of this.running.values()) controller.abort(reason);
     for (const stream of [this.standing, ...this.streams.values()]) stream.end();
-    this.log.clear();
+    this.log.close();
   }
 
   private cancel(params: Buffer | undefined): void {
