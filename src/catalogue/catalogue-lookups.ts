@@ -49,7 +49,7 @@ export class CatalogueLookups {
   private readonly templates: LookupCache<TemplateSet, TemplateSet>;
   private readonly resources: LookupCache<FoundResource, ResourceLookup>;
   private readonly gateways: LookupCache<GatewayRecord, GatewayEntry | undefined>;
-  private readonly references: LookupCache<OwnedCapability, ResourceLookup>;
+  private readonly references: LookupCache<FoundResource, ResourceLookup>;
 
   constructor(private readonly options: CatalogueLookupsOptions) {
     this.tools = this.namedCache<ToolEntry>('tool', toolEntry);
@@ -111,12 +111,17 @@ export class CatalogueLookups {
   }
 
   private referenceCache() {
-    return new LookupCache<OwnedCapability, ResourceLookup>({
+    return new LookupCache<FoundResource, ResourceLookup>({
       ...this.clock,
-      load: (key) => this.named('resource_template', key),
-      build: (record) => this.offered(record, (gateway) => resourceEntry({ record, viaTemplate: true }, gateway)),
+      load: async (key) => {
+        const record = await this.named('resource_template', key);
+        if (!record) return undefined;
+        const uris = { publicUri: partsOf(key).name, originalUri: record.originalName };
+        return { record, uris, viaTemplate: true };
+      },
+      build: (found) => this.offered(found.record, (gateway) => resourceEntry(found, gateway)),
       missing: MISSING,
-      gatewayIdOf: (row) => row.gatewayId,
+      gatewayIdOf: ({ record }) => record.gatewayId,
       max: MAX_URIS,
     });
   }

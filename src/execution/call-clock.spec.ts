@@ -100,6 +100,40 @@ describe('limits of a call (A-5)', () => {
     expect(reasonOf(clock)).toBe('gone before');
   });
 
+  it('D-8: while a person is asked there is no silence; it begins anew with the answer', () => {
+    const clock = start();
+    jest.advanceTimersByTime(SILENCE - 1);
+    clock.hold();
+    jest.advanceTimersByTime(3 * SILENCE);
+    expect(reasonOf(clock)).toBe('running');
+    clock.release();
+    jest.advanceTimersByTime(SILENCE - 1);
+    expect(reasonOf(clock)).toBe('running');
+    jest.advanceTimersByTime(SILENCE);
+    expect(reasonOf(clock)).toMatch(/^after /);
+  });
+
+  it('D-8: two questions at once: it is silent only when both have their answers', () => {
+    const clock = start();
+    clock.hold();
+    clock.hold();
+    clock.release();
+    jest.advanceTimersByTime(3 * SILENCE);
+    expect(reasonOf(clock)).toBe('running');
+    clock.release();
+    jest.advanceTimersByTime(2 * SILENCE);
+    expect(reasonOf(clock)).toMatch(/^after /);
+  });
+
+  it('D-8: the maximum holds while a person is asked', () => {
+    const clock = start();
+    clock.hold();
+    jest.advanceTimersByTime(MAX - 1);
+    expect(reasonOf(clock)).toBe('running');
+    jest.advanceTimersByTime(1);
+    expect(reasonOf(clock)).toBe('after 3600000 ms');
+  });
+
   it('a change of the wall clock changes nothing', () => {
     const clock = start();
     jest.setSystemTime(Date.now() + 86_400_000);

@@ -57,7 +57,8 @@ export class UpstreamCalls {
         },
         (session) => {
           const router = SessionRouter.of(session);
-          const routed = router.call(clock, sink, sink && params.progressToken);
+          // Also where nobody listens: a client's own token could be that of another call on this session.
+          const routed = router.call(clock, sink, params.progressToken);
           const token = routed.token && Buffer.from(String(routed.token.ours));
           const options: Writable<RequestOptions> = {
             signal: clock.signal,

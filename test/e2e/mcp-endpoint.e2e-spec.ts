@@ -68,6 +68,13 @@ describe('what passes through (D-7)', () => {
     expect(seen).toContain('"name":"echo"');
   });
 
+  // It used to go upstream as it was where nobody listens, and could be the one that another call on a shared session got.
+  it('a progress token of a client never goes upstream, not even from /rpc (D-8)', async () => {
+    const params = { name: 'demo-echo', arguments: { text: 'x' }, _meta: { progressToken: 987_654, k: 1 } };
+    expect((await post(rpc, request('tools/call', params))).json.result).toBeDefined();
+    expect(server.lastBody('tools/call')).toMatch(/"_meta":\{"progressToken":\d{1,4},"k":1\}/);
+  });
+
   it("wrong arguments: the server's own error, unchanged", async () => {
     const direct = await directCall('add', { a: 'x' });
     const answer = await post(rpc, request('tools/call', { name: 'demo-add', arguments: { a: 'x' } }));

@@ -21,18 +21,21 @@ export interface SsePair {
 
 /** Event streams over a real HTTP server. */
 export class SsePairs {
-  private readonly waiting: ((res: ServerResponse) => void)[] = [];
-  private readonly server: Server = createServer((_req, res) => this.waiting.shift()?.(res));
+  /** By the path of the request: two that are opened at once may arrive in any order. */
+  private readonly waiting = new Map<string | undefined, (res: ServerResponse) => void>();
+  private readonly server: Server = createServer((req, res) => this.waiting.get(req.url)?.(res));
+  private listening: Promise<unknown> | undefined;
 
   async open(options: { maxBufferedBytes?: number; paused?: boolean } = {}): Promise<SsePair> {
-    if (!this.server.listening) await once(this.server.listen(0, '127.0.0.1'), 'listening');
+    await (this.listening ??= once(this.server.listen(0, '127.0.0.1'), 'listening'));
+    const path = `/${this.waiting.size}`;
     const { maxBufferedBytes = 1024 * 1024, paused = false } = options;
     const accepted = new Promise<[SseConnection, ServerResponse]>((resolve) => {
-      this.waiting.push((res) => {
+      this.waiting.set(path, (res) => {
         resolve([new SseConnection(res, { headers: { 'x-request-id': 'r-1' }, maxBufferedBytes }), res]);
       });
     });
-    const outgoing = get({ port: (this.server.address() as AddressInfo).port, agent: false });
+    const outgoing = get({ port: (this.server.address() as AddressInfo).port, path, agent: false });
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
     const [connection, res] = await accepted;
     let [text, ended] = ['', false];

@@ -214,7 +214,7 @@ export class McpSession {
     this.asked.close(reason);
     for (const { cancellation } of this.running.values()) cancellation.abort(reason);
     for (const stream of [this.standing, ...this.streams.values()]) stream.end();
-    this.log.clear();
+    this.log.close();
   }
 
   private cancel(params: Buffer | undefined): void {

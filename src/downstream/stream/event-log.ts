@@ -28,6 +28,7 @@ export interface LoggedEvent {
 export class EventLog {
   private readonly events: LoggedEvent[] = [];
   private bytes = 0;
+  private closed = false;
 
   constructor(
     private readonly limits: EventLogLimits,
@@ -37,7 +38,7 @@ export class EventLog {
 
   /** @returns undefined for an event that is not kept: too large, or no room is left for it */
   add(stream: LoggedEvent['stream'], seq: number, event: SseEvent): LoggedEvent | undefined {
-    if (event.bytes > this.limits.maxEventBytes) return undefined;
+    if (this.closed || event.bytes > this.limits.maxEventBytes) return undefined;
     const logged = { seq, event, at: this.now(), stream };
     this.events.push(logged);
     this.count(event.bytes);
@@ -61,7 +62,9 @@ export class EventLog {
     if (drop > 0) this.events.splice(0, drop);
   }
 
-  clear(): void {
+  /** The session has ended: what is kept is freed, and what still comes is not kept. */
+  close(): void {
+    this.closed = true;
     this.count(-this.bytes);
     this.events.length = 0;
   }

@@ -1,0 +1,153 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { deferred } from '../../test/support/deferred.js';
+import { UpstreamDouble } from '../../test/support/upstream-double.js';
+import { type UpstreamReply, UpstreamError } from '../session-pool/index.js';
+import { type BindingClient, GatewayBinding } from './gateway-binding.js';
+
+const OK: UpstreamReply = { kind: 'result', raw: Buffer.from('{}') };
+const NO: UpstreamReply = { kind: 'error', raw: Buffer.from('{"code":-1,"message":"no"}') };
+
+let heard: string[];
+let client: BindingClient & { logLevel: string | undefined };
+let binding: GatewayBinding;
+let asked: number;
+const ask =
+  (reply = OK) =>
+  async () => ((asked += 1), reply);
+
+beforeEach(() => {
+  heard = [];
+  asked = 0;
+  client = {
+    relayedCapabilities: { roots: {} },
+    logLevel: undefined,
+    declares: () => true,
+    wantsLog: () => client.logLevel !== 'error',
+    sink: {
+      listening: true,
+      notify: (frame) => void heard.push(frame.toString()),
+      ask: () => Promise.reject(new Error('nobody is asked here')),
+    },
+  };
+  binding = new GatewayBinding(client, { maxMs: 1_000 });
+});
+
+const updated = (uri: string) =>
+  `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"${uri}"}}`;
+
+describe('subscriptions (SPEC D-8, G-4)', () => {
+  it('one upstream for all aliases, and it ends with the last of them', async () => {
+    expect(await binding.subscribe('a:b', 'a:b', ask())).toBeUndefined();
+    expect(await binding.subscribe('a:b', 'gw:x:a:b', ask())).toBeUndefined();
+    expect(await binding.subscribe('a:b', 'a:b', ask())).toBeUndefined();
+    expect(asked).toBe(1);
+    await binding.unsubscribe('a:b', 'a:b', ask());
+    expect(asked).toBe(1);
+    await binding.unsubscribe('a:b', 'a:b', ask()); // twice is once
+    expect(asked).toBe(1);
+    await binding.unsubscribe('a:b', 'gw:x:a:b', ask());
+    expect(asked).toBe(2);
+    await binding.subscribe('a:b', 'a:b', ask());
+    expect(asked).toBe(3);
+  });
+
+  it('an update is told under every name that the client subscribed to, and no other', async () => {
+    await binding.subscribe('a:b', 'a:b', ask());
+    await binding.subscribe('a:b', 'gw:x:a:b', ask());
+    binding.updated(Buffer.from('{"uri":"a\\u003ab"}'));
+    expect(heard).toEqual([updated('a:b'), updated('gw:x:a:b')]);
+    await binding.unsubscribe('a:b', 'a:b', ask());
+    binding.updated(Buffer.from('{"uri":"a:b"}'));
+    expect(heard.slice(2)).toEqual([updated('gw:x:a:b')]);
+  });
+
+  it('keeps every other byte of an update (D-7), and passes on that of a part of what is subscribed to', async () => {
+    await binding.subscribe('a:b', 'gw:x:a:b', ask());
+    binding.updated(Buffer.from('{ "n":1.0, "uri" : "a:b" }'));
+    binding.updated(Buffer.from('{"uri":"a:b/part"}'));
+    expect(heard).toEqual([
+      '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{ "n":1.0, "uri" : "gw:x:a:b" }}',
+      updated('a:b/part'),
+    ]);
+  });
+
+  it('who subscribed to nothing hears nothing; what is no update is ignored', async () => {
+    binding.updated(Buffer.from('{"uri":"a:b"}'));
+    await binding.subscribe('a:b', 'a:b', ask());
+    for (const params of ['{}', '[]', '{"uri":7}', 'null']) binding.updated(Buffer.from(params));
+    binding.updated(undefined);
+    expect(heard).toEqual([]);
+  });
+
+  it('a server that refuses: the client hears it, and is not subscribed', async () => {
+    expect(await binding.subscribe('a:b', 'a:b', ask(NO))).toBe(NO);
+    binding.updated(Buffer.from('{"uri":"a:b"}'));
+    expect(heard).toEqual([]);
+    await binding.subscribe('a:b', 'a:b', ask());
+    expect(asked).toBe(2);
+    expect(await binding.unsubscribe('a:b', 'a:b', ask(NO))).toBe(NO);
+    expect(await binding.unsubscribe('c:d', 'c:d', ask(NO))).toBe(NO); // never subscribed: the server's own word
+  });
+
+  it('two aliases subscribed to at the same time are both heard', async () => {
+    const gate = deferred<UpstreamReply>();
+    const both = ['a:b', 'gw:x:a:b'].map((uri) => binding.subscribe('a:b', uri, () => gate.promise));
+    gate.resolve(OK);
+    await Promise.all(both);
+    binding.updated(Buffer.from('{"uri":"a:b"}'));
+    expect(heard).toEqual([updated('a:b'), updated('gw:x:a:b')]);
+  });
+});
+
+describe('a new upstream session (P-9)', () => {
+  it('gets log level and subscriptions again, by the names of the server', async () => {
+    await binding.subscribe('a:b', 'gw:x:a:b', ask());
+    await binding.subscribe('c:d', 'c:d', ask());
+    client.logLevel = 'warning';
+    const session = new UpstreamDouble({ logging: {} });
+    await binding.opened(session);
+    expect(session.sent.sort()).toEqual([
+      'logging/setLevel {"level":"warning"}',
+      'resources/subscribe {"uri":"a:b"}',
+      'resources/subscribe {"uri":"c:d"}',
+    ]);
+  });
+
+  it('a server without logging is not told of a level, and one that refuses harms nothing', async () => {
+    await binding.subscribe('a:b', 'a:b', ask());
+    client.logLevel = 'warning';
+    const session = new UpstreamDouble();
+    session.reply = () => Promise.reject(new Error('gone'));
+    await binding.opened(session);
+    expect(session.sent).toEqual(['resources/subscribe {"uri":"a:b"}']);
+  });
+
+  it('is the one that the client hears from then on', async () => {
+    const session = new UpstreamDouble();
+    await binding.opened(session);
+    session.says('notifications/message', '{"level":"info"}');
+    expect(heard).toEqual(['{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}']);
+  });
+
+  it('is told what concerns every server, while it lives', async () => {
+    await binding.tell('notifications/roots/list_changed', undefined);
+    const session = new UpstreamDouble();
+    await binding.opened(session);
+    await binding.tell('notifications/roots/list_changed', undefined);
+    session.lost = new UpstreamError('UPSTREAM_SESSION_LOST', 'gone', { execution: 'none' });
+    await binding.tell('notifications/roots/list_changed', undefined);
+    expect(session.sent).toEqual(['notifications/roots/list_changed undefined']);
+    expect(binding.live).toBeUndefined();
+  });
+
+  it('that state was lost is a warning to the client, unless it wants none', () => {
+    binding.stateLost('Demo');
+    expect(JSON.parse(heard[0] ?? '')).toMatchObject({
+      method: 'notifications/message',
+      params: { level: 'warning', data: expect.stringMatching(/^Demo: .*lost/) },
+    });
+    client.logLevel = 'error';
+    binding.stateLost('Demo');
+    expect(heard).toHaveLength(1);
+  });
+});
