@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { listOf, openCatalogueDatabase, readingOf, SPEC } from '../../test/support/catalogue.js';
+import { listOf, NO_REFRESH, openCatalogueDatabase, readingOf, SPEC } from '../../test/support/catalogue.js';
 import { SecretBox } from '../common/secret-box.js';
 import { type Database } from '../database/database.js';
 import {
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const { dataSource } = database;
   const secretBox = new SecretBox([randomBytes(32).toString('base64')]);
   const sessions = { evictGateway: () => undefined };
-  catalogue = new CatalogueService({ database: dataSource, secretBox, separator: '-', sessions });
+  catalogue = new CatalogueService({ ...NO_REFRESH, database: dataSource, secretBox, separator: '-', sessions });
   const connect = dataSource.createQueryRunner.bind(dataSource);
   dataSource.createQueryRunner = (mode) => {
     statements += 1;

@@ -68,8 +68,8 @@ function noting(): Answer & { readonly seen: string[] } {
 /** A tool that runs until it is aborted. */
 const untilAborted = (_method: string, { signal }: ExecutionContext): Promise<Reply> =>
   new Promise((_resolve, reject) => {
-    if (signal?.aborted) reject(signal.reason as Error);
-    signal?.addEventListener('abort', () => reject(signal.reason as Error));
+    if (signal?.aborted) reject(signal.reason);
+    signal?.addEventListener('abort', () => reject(signal.reason));
   });
 const cancel = (requestId: string) => ({
   method: 'notifications/cancelled',
