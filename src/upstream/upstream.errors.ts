@@ -1,6 +1,6 @@
 import { CodedError, type CodedErrorOptions, type ErrorCode } from '../common/errors.js';
 
-export type UpstreamErrorCode = Extract<ErrorCode, `UPSTREAM_${string}` | 'CANCELLED'>;
+export type UpstreamErrorCode = Extract<ErrorCode, `UPSTREAM_${string}` | 'RESULT_TOO_LARGE' | 'CANCELLED'>;
 
 /** Why a server could not be registered or reached (SPEC G-2). */
 export type ReasonClass = 'refused' | 'dns' | 'tls' | 'timeout' | 'unauthorized' | 'not-mcp' | 'network';

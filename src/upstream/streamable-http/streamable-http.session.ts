@@ -66,6 +66,10 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     return this.target.url;
   }
 
+  get maxResponseBytes(): number {
+    return this.limits.maxResponseBytes;
+  }
+
   get standingStream(): StandingStreamState | undefined {
     return this.stream?.current;
   }
