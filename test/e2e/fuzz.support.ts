@@ -162,23 +162,22 @@ export class Fuzzer {
   private path(): string {
     const { gatewayId, sseSessionIds } = this.known;
     const id = this.chance(0.8) ? gatewayId : encodeURIComponent(this.text().replace(/[\ud800-\udfff]/g, ''));
-    const kind = Math.floor(this.random() * 9);
-    switch (kind) {
-      case 0:
-      case 1:
-        return '/mcp';
-      case 2:
-        return '/rpc';
-      case 3:
+    const path = this.pick([
+      ...['/mcp', '/mcp', '/mcp', '/rpc', '/rpc', 'alone', 'alone', 'sse', 'messages', 'messages', 'gateway', 'odd'],
+    ]);
+    switch (path) {
+      case 'alone':
         return `/gateways/${id}/mcp`;
-      case 4:
+      case 'sse':
         return this.chance(0.5) ? '/sse' : `/gateways/${id}/sse`;
-      case 5:
-        return `/messages?sessionId=${this.chance(0.8) ? this.pick(sseSessionIds) : encodeURIComponent('\u0000x')}`;
-      case 6:
+      case 'messages':
+        return `/messages?sessionId=${this.chance(0.9) ? this.pick(sseSessionIds) : encodeURIComponent('\u0000x')}`;
+      case 'gateway':
         return `/gateways/${id}${this.pick(['', '/refresh', '/state', '/nothing'])}`;
-      default:
+      case 'odd':
         return this.pick(ODD_PATHS);
+      default:
+        return path;
     }
   }
 
@@ -200,7 +199,8 @@ export class Fuzzer {
   }
 
   private bodyFor(path: string): string {
-    if (/^\/(gateways|tools|prompts|resources)/.test(path) && !/mcp|sse/.test(path)) return this.json(this.value(2));
+    if (/^\/(gateways|tools|prompts|resources)/.test(path) && !/mcp|sse/.test(path))
+      return this.json(this.chance(0.3) ? this.value(2) : this.params());
     if (this.chance(0.08)) return this.json(this.value(3));
     if (this.chance(0.08)) return this.json([this.message(), this.message(), this.value(1)]);
     return this.json(this.message());
