@@ -51,6 +51,7 @@ export const ERROR_TABLE = {
   UPSTREAM_SESSION_LOST: { http: 502, rpc: -32000, retryable: true },
   UPSTREAM_ERROR: { http: 502, rpc: -32000, retryable: false },
   UPSTREAM_INTERRUPTED: { http: 502, rpc: -32000, retryable: false },
+  RESULT_TOO_LARGE: { http: 502, rpc: -32000, retryable: false },
   CANCELLED: { http: 499, rpc: -32000, retryable: false },
   // everything we did not foresee
   INTERNAL: { http: 500, rpc: -32603, retryable: false },

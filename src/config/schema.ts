@@ -113,6 +113,7 @@ export const EnvironmentSchema = z.object({
   EVENT_LOG_MAX_TOTAL_BYTES: integer(256 * 1024 * 1024, 0),
   EVENT_LOG_MAX_AGE_SECONDS: seconds(300, 0.01),
   STREAM_MAX_BUFFERED_BYTES: integer(64 * 1024 * 1024, 64 * 1024),
+  MAX_UPSTREAM_RESPONSE_BYTES: integer(16 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
   MAX_BODY_BYTES: integer(4 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
 
   SHUTDOWN_DELAY_SECONDS: optionalSeconds(0),

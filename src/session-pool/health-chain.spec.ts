@@ -14,6 +14,7 @@ afterEach(async () => {
 async function connect(url: string, transport: Transport = 'streamablehttp'): Promise<UpstreamSession> {
   const connector = new UpstreamConnector({
     connectTimeoutMs: 5_000,
+    maxResponseBytes: 16 * 1024 * 1024,
     transportTimeoutMs: 5_000,
     cleanupTimeoutMs: 200,
     clientInfo: { name: 'health', version: '1' },

@@ -54,6 +54,7 @@ export function mayRepeat(error: unknown, facts: AttemptFacts): 'free' | 'once' 
     case 'UPSTREAM_UNAUTHORIZED':
     case 'UPSTREAM_NOT_MCP':
     case 'UPSTREAM_PROTOCOL':
+    case 'RESULT_TOO_LARGE': // it would be as large again
     case 'CANCELLED':
       return 'no';
   }

@@ -6,6 +6,8 @@ export interface ConnectorOptions {
   readonly transportTimeoutMs: number;
   /** DELETE and closing of streams at the end of a session. */
   readonly cleanupTimeoutMs: number;
+  /** Of one answer or event of a server (SPEC S-6). */
+  readonly maxResponseBytes: number;
   readonly clientInfo: { readonly name: string; readonly version: string };
 }
 

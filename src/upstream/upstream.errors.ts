@@ -1,7 +1,10 @@
 import { CodedError, type CodedErrorOptions, type ErrorCode } from '../common/errors.js';
 
 /** `UPSTREAM_ERROR` is none of them: there the way was sound, and the server's answer an error. */
-export type UpstreamErrorCode = Exclude<Extract<ErrorCode, `UPSTREAM_${string}` | 'CANCELLED'>, 'UPSTREAM_ERROR'>;
+export type UpstreamErrorCode = Exclude<
+  Extract<ErrorCode, `UPSTREAM_${string}` | 'RESULT_TOO_LARGE' | 'CANCELLED'>,
+  'UPSTREAM_ERROR'
+>;
 
 /** Why a server could not be registered or reached (SPEC G-2). */
 export type ReasonClass = 'refused' | 'dns' | 'tls' | 'timeout' | 'unauthorized' | 'not-mcp' | 'network';

@@ -17,6 +17,7 @@ import { UpstreamConnector } from './upstream.connector.js';
           ),
           transportTimeoutMs: settings.MCP_SESSION_POOL_TRANSPORT_TIMEOUT,
           cleanupTimeoutMs: settings.MCP_SESSION_POOL_CLEANUP_TIMEOUT,
+          maxResponseBytes: settings.MAX_UPSTREAM_RESPONSE_BYTES,
           clientInfo: CLIENT_INFO,
         }),
     },

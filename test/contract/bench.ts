@@ -37,6 +37,7 @@ export interface ContractCase {
 
 const OPTIONS: ConnectorOptions = {
   connectTimeoutMs: 5_000,
+  maxResponseBytes: 16 * 1024 * 1024,
   transportTimeoutMs: 5_000,
   cleanupTimeoutMs: 2_000,
   clientInfo: { name: 'contract', version: '9.9.9' },

@@ -22,7 +22,12 @@ export async function endAll(): Promise<void> {
 export function makePool(options: Partial<SessionPoolOptions> = {}, journal: SessionJournal = new MemoryJournal()) {
   const log = createLog({ LOG_LEVEL: 'silent', REPLICA_ID: 'test' });
   const metrics = new Metrics();
-  const limits = { connectTimeoutMs: 1_000, transportTimeoutMs: 1_000, cleanupTimeoutMs: 500 };
+  const limits = {
+    maxResponseBytes: 2 ** 24,
+    connectTimeoutMs: 1_000,
+    transportTimeoutMs: 1_000,
+    cleanupTimeoutMs: 500,
+  };
   const connector = new UpstreamConnector({ ...limits, clientInfo: { name: 'test', version: '1' } });
   const mappings = new SessionMappings(
     { enabled: false, ttlMs: 1_000, keyPrefix: 't:' },

@@ -11,6 +11,8 @@ import { errorBody } from '../error-body.js';
 /** Where the id of a refused request is looked for, and for how long. */
 const MAX_ID_BODY = 64 * 1024;
 const ID_WAIT_MS = 250;
+/** How long we listen to a client that is still sending what we have refused. */
+const LINGER_MS = 2_000;
 const JSON_TYPE = 'application/json';
 /** Up to this size one write of a copy is cheaper than several writes. */
 const COPY_BELOW = 16 * 1024;
@@ -43,9 +45,25 @@ export class EdgeExchange {
       'x-request-id': this.requestId,
       ...headers,
     });
+    if (headers.connection === 'close') return this.closeAfter(Buffer.concat(parts, length));
     if (length <= COPY_BELOW) return void this.res.end(asLatin1(parts), 'latin1');
     for (let i = 0; i < parts.length - 1; i++) this.res.write(parts[i]);
     this.res.end(parts[parts.length - 1]);
+  }
+
+  /**
+   * The answer to a request whose body is still coming. Closing at once would reset the connection, and the client
+   * would never see the answer (RFC 9112, 9.6): for a while what comes is read and dropped.
+   */
+  private closeAfter(body: Buffer): void {
+    const { req, res } = this;
+    res.write(body);
+    const close = (): void => {
+      clearTimeout(timer);
+      res.end();
+    };
+    const timer = setTimeout(close, LINGER_MS);
+    req.once('end', close).once('close', close).resume();
   }
 
   empty(status: number, headers: Record<string, string> = {}): void {

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { reasonOf } from '../../common/cancellation.js';
 import { deferred } from '../../../test/support/deferred.js';
 import { SsePairs } from '../../../test/support/sse-pair.js';
 import { parseEvents } from '../../../test/support/sse-text.js';
@@ -68,8 +69,8 @@ function noting(): Answer & { readonly seen: string[] } {
 /** A tool that runs until it is aborted. */
 const untilAborted = (_method: string, { signal }: ExecutionContext): Promise<Reply> =>
   new Promise((_resolve, reject) => {
-    if (signal?.aborted) reject(signal.reason);
-    signal?.addEventListener('abort', () => reject(signal.reason));
+    if (signal?.aborted) reject(reasonOf(signal));
+    signal?.addEventListener('abort', () => reject(reasonOf(signal)));
   });
 const cancel = (requestId: string) => ({
   method: 'notifications/cancelled',

@@ -116,7 +116,9 @@ export class SseChannel {
 
   private async stream(url: URL, init: RequestInit): Promise<Response> {
     try {
-      return await this.http.openStream(url, new Headers(init.headers), init.signal ?? this.ended.signal);
+      return await this.http.openStream(url, new Headers(init.headers), init.signal ?? this.ended.signal, (error) =>
+        this.fail(error),
+      );
     } catch (error) {
       // The eventsource package makes a text of it and forgets the rest.
       this.refusal ??= error as CodedError;

@@ -23,6 +23,11 @@ export class SseErrors {
     return this.make('CANCELLED', 'the call was cancelled', execution, cause);
   }
 
+  tooLarge(maxBytes: number): UpstreamError {
+    const what = `sent an event of more than ${maxBytes} bytes (MAX_UPSTREAM_RESPONSE_BYTES); the call may have run`;
+    return this.make('RESULT_TOO_LARGE', what, 'unknown');
+  }
+
   timeout(what: string, execution: Execution): UpstreamError {
     const { gateway } = this;
     return new UpstreamError('UPSTREAM_TIMEOUT', `${gateway}: ${what}`, { reason: 'timeout', execution, gateway });
@@ -35,7 +40,7 @@ export class SseErrors {
   }
 
   private make(
-    code: 'UPSTREAM_SESSION_LOST' | 'UPSTREAM_INTERRUPTED' | 'CANCELLED',
+    code: 'UPSTREAM_SESSION_LOST' | 'UPSTREAM_INTERRUPTED' | 'RESULT_TOO_LARGE' | 'CANCELLED',
     what: string,
     execution: Execution,
     cause?: unknown,

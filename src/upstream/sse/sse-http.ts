@@ -10,6 +10,7 @@ import { toUpstreamError } from '../network-errors.js';
 import { isAccepted, refusalOf } from '../streamable-http/refusal.js';
 import { type UpstreamError } from '../upstream.errors.js';
 import { type CredentialPurpose, type Target } from '../upstream.port.js';
+import { limited } from './event-limit.js';
 import { type Post } from './post.js';
 import { type SseErrors } from './sse-errors.js';
 
@@ -38,7 +39,12 @@ export class SseHttp {
   }
 
   /** The GET. @returns an event stream, or a redirect (the SDK follows it within the origin) */
-  async openStream(url: URL, sdkHeaders: Headers, signal: AbortSignal): Promise<Response> {
+  async openStream(
+    url: URL,
+    sdkHeaders: Headers,
+    signal: AbortSignal,
+    onOversize: (error: UpstreamError) => void,
+  ): Promise<Response> {
     try {
       this.mustBeOurs(url);
       if (this.streaming) throw this.errors.lost('an event stream is opened once'); // never a silent reconnect
@@ -46,7 +52,9 @@ export class SseHttp {
       const dispatcher = this.dispatchers.for(this.target.tls, 'stream');
       const response = await fetch(url, { headers, signal, dispatcher, redirect: 'manual' });
       if (!isRedirect(response.status)) this.streaming = await this.isEventStream(response);
-      return response; // undici's class and Node's are one code in two packages
+      if (!this.streaming || !response.body) return response; // undici's class and Node's are one code in two packages
+      const { status, headers: head, body } = response;
+      return new Response(this.guarded(body, onOversize), { status, headers: Object.fromEntries(head) });
     } catch (error) {
       throw error instanceof CodedError ? error : toUpstreamError(error, { ...this.errors, execution: 'none' });
     }
@@ -100,6 +108,15 @@ export class SseHttp {
     }
     // The id of an SSE session stands in the URL of the POST.
     throw refusalOf(status, answer.headers, start, { gateway: this.errors.gateway, sessionId: url.search });
+  }
+
+  private guarded(body: ReadableStream, onOversize: (error: UpstreamError) => void): ReadableStream {
+    const { maxResponseBytes } = this.options;
+    return limited(body, maxResponseBytes, () => {
+      const error = this.errors.tooLarge(maxResponseBytes);
+      onOversize(error);
+      return error;
+    });
   }
 
   private async isEventStream(response: Awaited<ReturnType<typeof fetch>>): Promise<true> {

@@ -17,6 +17,7 @@ describe('SseConnector', () => {
     server = await RawSseServer.start();
     connector = new SseConnector({
       connectTimeoutMs: 300,
+      maxResponseBytes: 16 * 1024 * 1024,
       transportTimeoutMs: 300,
       cleanupTimeoutMs: 300,
       clientInfo: { name: 'spec', version: '1' },

@@ -194,7 +194,8 @@ export class SseSession implements UpstreamSession {
     for (const call of [...this.calls.values()]) {
       // After a refused POST the others in flight get their own refusals, which say "not executed": more than we know.
       if (error.status !== undefined && call.post.sent && !call.accepted) continue;
-      this.interrupt(call, error.message);
+      if (error.code === 'RESULT_TOO_LARGE' && call.post.sent) call.settle(error);
+      else this.interrupt(call, error.message);
     }
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { EventParser } from './event-parser.js';
+import { EventParser, type ServerSentEvent } from './event-parser.js';
 
 interface Seen {
   readonly events: { event: string; data: string; id?: string }[];
@@ -126,5 +126,39 @@ describe('event stream parser (WHATWG HTML 9.2)', () => {
     parser.push(Buffer.from('\n\n'));
     expect(sizes).toEqual([52_428_800]);
     expect(performance.now() - started).toBeLessThan(5_000); // a copy for each chunk would be 320 GB
+  });
+});
+
+describe('a limit on events (S-6)', () => {
+  const parsed = (max: number, chunks: string[]): unknown[] => {
+    const seen: unknown[] = [];
+    const sink = {
+      onEvent: ({ data, id }: ServerSentEvent) => void seen.push([data.toString(), id]),
+      onRetry: () => undefined,
+      onOversize: () => void seen.push('too large'),
+    };
+    const parser = new EventParser(sink, max);
+    for (const chunk of chunks) parser.push(Buffer.from(chunk));
+    return seen;
+  };
+
+  it.each([
+    ['in one chunk', ['data: 0123456789\n\ndata: ok\n\n']],
+    ['in many chunks', [...'data: 0123456789\n\ndata: ok\n\n']],
+    ['over many lines', ['data: 0\ndata: 1\ndata: 2\n', 'data: 3\n\ndata: ok\n\n']],
+    ['with CR alone', ['data: 0123456789\r\rdata: ok\r\r']],
+  ])('what is larger is told once and skipped, %s', (_what, chunks) => {
+    expect(parsed(12, chunks)).toEqual(['too large', ['ok', undefined]]);
+  });
+
+  it('its id is told where it came first, so that it is not asked for again', () => {
+    expect(parsed(12, ['id: 7\ndata: 0123456789\n\n'])).toEqual(['too large', ['', '7']]);
+  });
+
+  it('what has just that size passes', () => {
+    expect(parsed(12, ['data: 012345\n\ndata: 543210\n\n'])).toEqual([
+      ['012345', undefined],
+      ['543210', undefined],
+    ]);
   });
 });

@@ -10,29 +10,42 @@ export interface EventSink {
   onEvent(event: ServerSentEvent): void;
   /** Milliseconds to wait before the next connection. */
   onRetry(ms: number): void;
+  /** An event is larger than allowed; nothing else comes of it. */
+  onOversize?(): void;
 }
 
 const LF = 0x0a;
 const CR = 0x0d;
 const EMPTY = Buffer.alloc(0);
+const COMMENT = Buffer.from(':');
 /** A longer timer fires at once: "never again" would become a storm. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Incremental parser of a server-sent event stream over byte chunks. A line that comes in many chunks is put together
- * once, when it is complete, so an event of 50 MB is copied once and not for each chunk.
+ * once, when it is complete, so an event of 50 MB is copied once and not for each chunk. Of an event that is too large
+ * only its id is told.
  */
 export class EventParser {
   private pending: Buffer[] = []; // of the line that is not complete yet
   private data: Buffer[] = [];
+  /** Bytes of the event that is not complete yet. */
+  private size = 0;
+  private oversized = false;
   private name = 'message';
   private id: string | undefined;
   private skipLf = false;
 
-  constructor(private readonly sink: EventSink) {}
+  constructor(
+    private readonly sink: EventSink,
+    private readonly maxEventBytes = Infinity,
+  ) {}
 
   push(chunk: Buffer): void {
     let from = 0;
+    // Looked for once each: a stream that has only one of the two must not be searched for the other line by line.
+    let lf = chunk.indexOf(LF);
+    let cr = chunk.indexOf(CR);
     while (from < chunk.length) {
       if (this.skipLf) {
         this.skipLf = false;
@@ -41,22 +54,33 @@ export class EventParser {
           continue;
         }
       }
-      const end = lineEnd(chunk, from);
-      if (end < 0) {
-        this.pending.push(chunk.subarray(from));
-        return;
-      }
-      this.skipLf = chunk[end] === CR; // CR LF is one line break, even across chunks
-      this.line(this.complete(chunk.subarray(from, end)));
+      if (lf >= 0 && lf < from) lf = chunk.indexOf(LF, from);
+      if (cr >= 0 && cr < from) cr = chunk.indexOf(CR, from);
+      const end = lf < 0 || (cr >= 0 && cr < lf) ? cr : lf;
+      this.take(chunk.subarray(from, end < 0 ? chunk.length : end));
+      if (end < 0) return;
+      this.skipLf = end === cr; // CR LF is one line break, even across chunks
+      this.line(this.complete());
       from = end + 1;
     }
   }
 
-  private complete(tail: Buffer): Buffer {
-    if (this.pending.length === 0) return tail;
-    const line = Buffer.concat([...this.pending, tail]);
+  private take(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.size += piece.length;
+    if (this.size <= this.maxEventBytes) return void this.pending.push(piece);
+    // Of what is too large only this stays: that its line is not empty.
+    this.pending = [COMMENT];
+    this.data = [];
+    if (!this.oversized) this.sink.onOversize?.();
+    this.oversized = true;
+  }
+
+  private complete(): Buffer {
+    const { pending } = this;
+    if (pending.length === 0) return EMPTY;
     this.pending = [];
-    return line;
+    return pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
   }
 
   private line(line: Buffer): void {
@@ -77,15 +101,11 @@ export class EventParser {
     this.data = [];
     this.name = 'message';
     this.id = undefined;
+    this.size = 0;
+    this.oversized = false;
     if (data.length === 0 && id === undefined) return;
     this.sink.onEvent({ event: name, data: joinLines(data), ...(id === undefined ? {} : { id }) });
   }
-}
-
-function lineEnd(chunk: Buffer, from: number): number {
-  const lf = chunk.indexOf(LF, from);
-  const cr = chunk.subarray(from, lf < 0 ? chunk.length : lf).indexOf(CR);
-  return cr < 0 ? lf : from + cr;
 }
 
 function joinLines(lines: Buffer[]): Buffer {

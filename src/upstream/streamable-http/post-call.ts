@@ -3,8 +3,9 @@ import { scanArray, sliceOf } from '../../common/json-scan.js';
 import { type CodedError } from '../../common/errors.js';
 import { readMessage } from '../../common/jsonrpc.js';
 import { toUpstreamError } from '../network-errors.js';
+import { UpstreamError } from '../upstream.errors.js';
 import { type UpstreamReply } from '../upstream.port.js';
-import { EventParser } from './event-parser.js';
+import { EventParser, type ServerSentEvent } from './event-parser.js';
 import { Exchange, header, type ResponseHeaders } from './exchange.js';
 import { isAccepted, refusalOf } from './refusal.js';
 import { type Wire } from './wire.js';
@@ -85,7 +86,11 @@ export class PostCall {
   private reader(status: number, head: ResponseHeaders, method: string): [(chunk: Buffer) => void, () => void] {
     const type = header(head, 'content-type') ?? '';
     if (status === 200 && type.startsWith('text/event-stream')) return this.eventReader(head);
+    const { maxResponseBytes } = this.wire;
+    // Announced: not a byte of it is kept.
+    if (Number(header(head, 'content-length') ?? 0) > maxResponseBytes) this.tooLarge();
     const chunks: Buffer[] = [];
+    let length = 0;
     const finish = (): void => {
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       if (method === 'GET') return this.interrupted(`the stream could not be resumed (HTTP ${status})`);
@@ -94,7 +99,12 @@ export class PostCall {
         this.settle(refusalOf(status, head, body, this.wire), head);
       if (!this.settled) this.interrupted('the answer did not hold the response');
     };
-    return [(chunk) => void chunks.push(chunk), finish];
+    const read = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length > maxResponseBytes) this.tooLarge();
+      else chunks.push(chunk);
+    };
+    return [read, finish];
   }
 
   /** Some servers give a JSON-RPC error that belongs to this very request a 4xx status: it is the server's answer. */
@@ -113,8 +123,8 @@ export class PostCall {
 
   private eventReader(head: ResponseHeaders): [(chunk: Buffer) => void, () => void] {
     this.streaming = true;
-    const parser = new EventParser({
-      onEvent: (event) => {
+    const sink = {
+      onEvent: (event: ServerSentEvent) => {
         if (event.id !== undefined) {
           this.lastEventId = event.id;
         }
@@ -122,8 +132,10 @@ export class PostCall {
         this.resumptions = 0; // progress; a priming event alone is none
         this.messages(event.data, head);
       },
-      onRetry: (ms) => (this.retryMs = Math.max(ms, MIN_RETRY_MS)),
-    });
+      onRetry: (ms: number) => (this.retryMs = Math.max(ms, MIN_RETRY_MS)),
+      onOversize: () => this.tooLarge(),
+    };
+    const parser = new EventParser(sink, this.wire.maxResponseBytes);
     return [(chunk) => parser.push(chunk), () => this.ended()];
   }
 
@@ -178,6 +190,17 @@ export class PostCall {
     } catch (error) {
       this.interrupted(`the stream of the answer could not be resumed (${(error as Error).message})`);
     }
+  }
+
+  /** What was said is not read to its end; the session is as good as before. */
+  private tooLarge(): void {
+    const { gateway, maxResponseBytes } = this.wire;
+    const message =
+      `${gateway}: the answer is larger than ${maxResponseBytes} bytes (MAX_UPSTREAM_RESPONSE_BYTES); ` +
+      'the call may have run';
+    const options = { execution: 'unknown', gateway, sessionSound: true } as const;
+    this.settle(new UpstreamError('RESULT_TOO_LARGE', message, options));
+    this.abort();
   }
 
   private interrupted(what: string): void {

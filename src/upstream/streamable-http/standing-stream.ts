@@ -1,6 +1,6 @@
 import { readMessage } from '../../common/jsonrpc.js';
 import { type StandingStreamState } from '../upstream.port.js';
-import { EventParser } from './event-parser.js';
+import { EventParser, type ServerSentEvent } from './event-parser.js';
 import { Exchange, header, type ResponseHeaders } from './exchange.js';
 import { type Wire } from './wire.js';
 
@@ -97,8 +97,8 @@ export class StandingStream {
   }
 
   private parser(): EventParser {
-    return new EventParser({
-      onEvent: (event) => {
+    const sink = {
+      onEvent: (event: ServerSentEvent) => {
         this.lastEventId = event.id ?? this.lastEventId;
         if (event.data.length === 0 || event.event !== 'message') return;
         try {
@@ -109,8 +109,9 @@ export class StandingStream {
           // One unreadable event must not cost the stream.
         }
       },
-      onRetry: (ms) => (this.retryMs = Math.max(ms, MIN_RETRY_MS)),
-    });
+      onRetry: (ms: number) => (this.retryMs = Math.max(ms, MIN_RETRY_MS)),
+    };
+    return new EventParser(sink, this.wire.maxResponseBytes);
   }
 
   private again(): void {

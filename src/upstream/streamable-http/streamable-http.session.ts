@@ -55,7 +55,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   constructor(
     private readonly target: Target,
     private readonly dispatchers: Dispatchers,
-    limits: ConnectorOptions,
+    private readonly limits: ConnectorOptions,
     { observer, clientCapabilities }: ConnectOptions = {},
   ) {
     this.observer = observer;
@@ -76,6 +76,10 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   get url(): string {
     return this.target.url;
+  }
+
+  get maxResponseBytes(): number {
+    return this.limits.maxResponseBytes;
   }
 
   get standingStream(): StandingStreamState | undefined {

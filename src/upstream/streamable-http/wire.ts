@@ -10,6 +10,8 @@ export interface Wire {
   readonly gateway: string;
   readonly url: string;
   readonly sessionId: string | undefined;
+  /** What one answer or event may hold. */
+  readonly maxResponseBytes: number;
   dispatcher(use: SocketUse): Dispatcher;
   options(method: 'POST' | 'GET' | 'DELETE', headers: HeaderMap, body: Buffer | null): Dispatcher.DispatchOptions;
   /** Protocol headers, the given ones, and the credentials of this moment. */
