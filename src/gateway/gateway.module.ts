@@ -6,7 +6,7 @@ import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
 import { Background } from './background.js';
-import { CapabilitiesController } from './capabilities.controller.js';
+import { CAPABILITY_CONTROLLERS } from './capabilities.controller.js';
 import { ChangeGateway } from './change-gateway.js';
 import { DeferredGateways } from './deferred-gateways.js';
 import { deferredFor } from './deferred.provider.js';
@@ -15,12 +15,13 @@ import { GatewaysController } from './gateways.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
 import { ServerReader } from './server-reader.js';
+import { ServersController } from './servers.controller.js';
 import { UpstreamAccess } from './upstream-access.js';
 
-/** REST of gateways and capabilities, the use cases behind it, and the form of every REST error. */
+/** REST of gateways, capabilities and virtual servers, the use cases behind it, and the form of every REST error. */
 @Module({
   imports: [AuthModule, CatalogueModule, SessionPoolModule],
-  controllers: [GatewaysController, CapabilitiesController],
+  controllers: [GatewaysController, ...CAPABILITY_CONTROLLERS, ServersController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: UpstreamAccess, useExisting: SessionPoolService },

@@ -14,7 +14,7 @@ import { SessionServices } from '../session/session-services.js';
 import { StreamAnswer } from '../session/stream-answer.js';
 import { parseEventId } from '../stream/event-stream.js';
 import { type EdgeExchange } from './edge-exchange.js';
-import { type McpPath } from './endpoints.js';
+import { type McpPath, viewAt } from './endpoints.js';
 import { HttpAnswer } from './http-answer.js';
 import {
   checkAccept,
@@ -32,7 +32,7 @@ const ALLOW = 'GET, POST, DELETE';
 
 type Request = RpcMessage & { readonly method: string; readonly id: Id };
 
-/** Streamable HTTP at `/mcp` and `/gateways/:id/mcp` (SPEC D-1, D-2, D-9, D-10). */
+/** Streamable HTTP at `/mcp`, `/gateways/:id/mcp` and `/servers/:id/mcp` (SPEC D-1, D-2, D-9, D-10). */
 @Injectable()
 export class McpEndpoint {
   constructor(
@@ -109,7 +109,7 @@ export class McpEndpoint {
     if (message.id === undefined) throw new DownstreamError('BAD_REQUEST', 'initialize must be a request');
     if (exchange.header('mcp-session-id') !== undefined) throw secondInitialize();
     const terms = termsOf(message.params, 'http');
-    const view = path.gatewayId === undefined ? this.catalogue.all : this.catalogue.gatewayAlone(path.gatewayId);
+    const view = viewAt(path, this.catalogue);
     const result = initializeResult(terms, await view.describe());
     const session = new McpSession(
       {

@@ -6,7 +6,7 @@ import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { type EdgeExchange } from '../edge/edge-exchange.js';
-import { type McpPath } from '../edge/endpoints.js';
+import { type McpPath, viewAt } from '../edge/endpoints.js';
 import { StreamOpener } from '../edge/stream-opener.js';
 import { traceparentOf } from '../edge/trace.js';
 import { initializeResult, termsOf } from '../initialize.js';
@@ -52,10 +52,10 @@ export class SseSessions implements OnModuleDestroy {
     this.cutOff.clear();
   }
 
-  /** A new session on this response. @throws DownstreamError SESSION_LIMIT; CodedError NOT_FOUND (no such gateway) */
+  /** A new session on this response. @throws DownstreamError SESSION_LIMIT; CodedError NOT_FOUND (no such gateway or server) */
   async open(exchange: EdgeExchange, path: McpPath, caller: Caller): Promise<void> {
-    const view = path.gatewayId === undefined ? this.catalogue.all : this.catalogue.gatewayAlone(path.gatewayId);
-    if (path.gatewayId !== undefined) await view.describe(); // there is such a gateway
+    const view = viewAt(path, this.catalogue);
+    if (path.gatewayId ?? path.serverId) await view.describe(); // there is such a gateway or server
     const id = this.sessions.newId();
     const session = new McpSession(
       { ...NO_TERMS, id, endpoint: path.path, label: path.label, view, caller, standing: id },
