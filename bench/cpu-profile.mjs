@@ -43,6 +43,7 @@ function add(sums, key, spent) {
 function placeOf({ functionName, url, lineNumber }) {
   const name = functionName || '(anonymous)';
   if (url === '') return { name, where: 'runtime', part: name.startsWith('(') ? name : '(builtins of V8 and Node)' };
+  if (url.startsWith('wasm:')) return { name, where: url, part: 'WebAssembly (the HTTP parser of undici)' };
   if (url.startsWith('node:')) return { name, where: url, part: url.replace(/^(node:(?:internal\/)?[^/]+).*/, '$1') };
   const file = path.relative(ROOT, url.startsWith('file:') ? fileURLToPath(url) : url).replaceAll('\\', '/');
   const where = `${file}:${lineNumber + 1}`;

@@ -12,9 +12,21 @@ import { serveOpenApi } from './openapi.js';
 /** Longer than what balancers in front keep idle connections, so that it is never we who close one in use. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** MCP messages are read as the bytes that came (SPEC D-7), so their bodies are left alone. */
+/** As Express takes paths: in any case, with a slash at the end or without. */
+const MESSAGES = /^\/messages\/?(\?|$)/i;
+const TOOL_CALL = /^\/tools\/[^/?]+\/call\/?(\?|$)/i;
+
+/** Arguments of tools stay the bytes that came (SPEC D-7), and MCP messages are read by their own room. */
 function isRest({ url = '', headers }: IncomingMessage): boolean {
-  return !/^\/messages(\?|$)/.test(url) && /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '');
+  return !MESSAGES.test(url) && !TOOL_CALL.test(url) && isJson(headers['content-type']);
+}
+
+function isToolCall({ url = '', headers }: IncomingMessage): boolean {
+  return TOOL_CALL.test(url) && isJson(headers['content-type']);
+}
+
+function isJson(type = ''): boolean {
+  return /^application\/([\w.-]+\+)?json\b/i.test(type);
 }
 
 /**
@@ -39,6 +51,7 @@ export async function createApp(
     }),
   );
   app.useBodyParser('json', { limit: settings.MAX_BODY_BYTES, type: isRest });
+  app.useBodyParser('raw', { limit: settings.MAX_BODY_BYTES, type: isToolCall });
   serveOpenApi(app);
   await app.init();
   const server = app.getHttpServer();

@@ -20,12 +20,13 @@ export interface ValidationError {
 
 /**
  * `read`: every page was read, so the list may add, change and remove records. `absent`: the server does not offer it,
- * which is an empty list. `failed`: nothing is known; the last good list stays.
+ * which is an empty list. `failed`: nothing is known; the last good list stays. `skipped`: nobody asked for it.
  */
 export type ListReading =
   | { readonly status: 'read'; readonly entries: readonly CapabilityEntry[] }
   | { readonly status: 'absent' }
-  | { readonly status: 'failed'; readonly error: CodedError };
+  | { readonly status: 'failed'; readonly error: CodedError }
+  | { readonly status: 'skipped' };
 
 export interface CapabilityReading {
   readonly lists: Readonly<Record<CapabilityKind, ListReading>>;

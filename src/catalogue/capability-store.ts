@@ -10,6 +10,8 @@ export interface KindChange {
   readonly added: number;
   readonly updated: number;
   readonly removed: number;
+  /** Records that clients see (enabled ones) were among them: the list looks different now. */
+  readonly visible: boolean;
 }
 
 export type CapabilityChanges = Readonly<Record<CapabilityKind, KindChange>>;
@@ -19,10 +21,10 @@ interface Owner {
   readonly slug: string;
 }
 
-type Known = Pick<CapabilityRecord, 'id' | 'originalName' | 'definition' | 'ordinal'>;
+type Known = Pick<CapabilityRecord, 'id' | 'originalName' | 'definition' | 'ordinal' | 'enabled'>;
 type NewRecord = Omit<CapabilityRecord, 'gateway' | 'createdAt' | 'updatedAt'>;
 
-const NO_CHANGE: KindChange = { added: 0, updated: 0, removed: 0 };
+const NO_CHANGE: KindChange = { added: 0, updated: 0, removed: 0, visible: false };
 const MAX_ROWS = 500;
 const MAX_BYTES = 8 * 1024 * 1024;
 
@@ -43,7 +45,7 @@ export class CapabilityStore {
     const changes: Partial<Record<CapabilityKind, KindChange>> = {};
     for (const kind of CAPABILITY_KINDS) {
       const list = reading.lists[kind];
-      if (list.status === 'failed') changes[kind] = NO_CHANGE;
+      if (list.status === 'failed' || list.status === 'skipped') changes[kind] = NO_CHANGE;
       else
         changes[kind] = await this.replace(
           manager,
@@ -65,28 +67,30 @@ export class CapabilityStore {
   ): Promise<KindChange> {
     const known = await manager.find(CapabilityRecord, {
       where: { gatewayId: owner.id, kind },
-      select: { id: true, originalName: true, definition: true, ordinal: true },
+      select: { id: true, originalName: true, definition: true, ordinal: true, enabled: true },
     });
     const sent = new Set(entries.map((entry) => entry.originalName));
-    const removed = known.filter((record) => !sent.has(record.originalName)).map((record) => record.id);
-    for (const ids of inChunks(removed, () => 0)) await manager.delete(CapabilityRecord, { id: In(ids) });
+    const removed = known.filter((record) => !sent.has(record.originalName));
+    const ids = removed.map((record) => record.id);
+    for (const part of inChunks(ids, () => 0)) await manager.delete(CapabilityRecord, { id: In(part) });
     const updated = await this.update(manager, known, entries);
     const added = await this.add(manager, owner, kind, known, entries, createdVia);
-    return { added, updated, removed: removed.length };
+    const visible = added > 0 || [...removed, ...updated].some((record) => record.enabled);
+    return { added, updated: updated.length, removed: removed.length, visible };
   }
 
   private async update(
     manager: EntityManager,
     known: readonly Known[],
     entries: readonly CapabilityEntry[],
-  ): Promise<number> {
+  ): Promise<Known[]> {
     const byName = new Map(known.map((record) => [record.originalName, record]));
-    let updated = 0;
+    const updated: Known[] = [];
     const rows: Pick<Known, 'id' | 'definition' | 'ordinal'>[] = [];
     entries.forEach(({ originalName, definition }, ordinal) => {
       const record = byName.get(originalName);
       if (!record || (record.definition === definition && record.ordinal === ordinal)) return;
-      if (record.definition !== definition) updated += 1;
+      if (record.definition !== definition) updated.push(record);
       rows.push({ id: record.id, definition, ordinal });
     });
     for (const part of inChunks(rows, (row) => row.definition.length)) {

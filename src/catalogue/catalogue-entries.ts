@@ -13,6 +13,8 @@ export interface GatewayEntry {
   /** SPEC P-15; undefined until the first contact. */
   readonly stateful?: boolean;
   readonly reachable: boolean;
+  /** It was deleted while somebody held this entry. */
+  readonly deleted: boolean;
   readonly passthroughHeaders: readonly string[];
   /** A new object when URL, transport or TLS data change; its credentials are always the newest. */
   readonly target: Target;

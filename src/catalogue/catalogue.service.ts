@@ -1,6 +1,7 @@
 import { type DataSource } from 'typeorm';
 import { CodedError } from '../common/errors.js';
 import { type SecretBox } from '../common/secret-box.js';
+import { type Locks } from '../redis/locks.js';
 import { CAPABILITY_KINDS, type CapabilityKind } from './capability-kind.js';
 import {
   CapabilityQueries,
@@ -22,6 +23,10 @@ import { GatewayEntries } from './gateway-entries.js';
 import { type GatewayDetails, type GatewayFilter, GatewayQueries } from './gateway-queries.js';
 import { GatewaySecrets, RecordSecrets } from './gateway-secrets.js';
 import { CONNECTION_MEMBERS, type GatewaySpec } from './gateway-spec.js';
+import { GatewayRefresh, type RefreshLimits, type RefreshRequest } from './refresh/gateway-refresh.js';
+import { type RefreshReport } from './refresh/refresh-report.js';
+import { RefreshStore } from './refresh/refresh-store.js';
+import { type UpstreamAccess } from './upstream-access.js';
 import { type ConnectionColumns, GatewayStore } from './gateway-store.js';
 import { ServerLookups } from './servers/server-lookups.js';
 import { VirtualServerQueries } from './servers/virtual-server-queries.js';
@@ -33,6 +38,9 @@ export interface CatalogueOptions {
   readonly database: DataSource;
   readonly secretBox: SecretBox;
   readonly sessions: SessionEvictor;
+  readonly upstream: UpstreamAccess;
+  readonly locks: Locks;
+  readonly refresh: RefreshLimits;
   /** `GATEWAY_TOOL_NAME_SEPARATOR`. */
   readonly separator: string;
   /** Milliseconds on a clock that never goes back; for tests of the cache. */
@@ -58,11 +66,14 @@ export class CatalogueService {
   private readonly lookups: CatalogueLookups;
   private readonly descriptions: EndpointDescriptions;
   private readonly sessions: SessionEvictor;
+  private readonly refresher: GatewayRefresh;
 
-  constructor({ database, secretBox, sessions, separator, now }: CatalogueOptions) {
+  constructor(options: CatalogueOptions) {
+    const { database, secretBox, sessions, separator, now } = options;
     this.sessions = sessions;
     this.secrets = new GatewaySecrets(secretBox);
-    this.store = new GatewayStore(database, new CapabilityStore(separator), this.secrets);
+    const records = new CapabilityStore(separator);
+    this.store = new GatewayStore(database, records, this.secrets);
     this.gateways = new GatewayQueries(database);
     this.capabilities = new CapabilityQueries(database);
     this.lists = new CapabilityList(database);
@@ -76,6 +87,12 @@ export class CatalogueService {
     this.changes.subscribe(() => this.servers.gatewayChanged());
     this.descriptions = new EndpointDescriptions(database);
     this.all = this.view();
+    this.refresher = new GatewayRefresh({
+      ...{ upstream: options.upstream, locks: options.locks, limits: options.refresh },
+      store: new RefreshStore(database, records),
+      gatewayOf: (id) => this.findGateway(id),
+      changed: (id, kinds) => this.refreshed(id, kinds),
+    });
   }
 
   /**
@@ -169,6 +186,16 @@ export class CatalogueService {
     return this.lookups.gateway(id);
   }
 
+  /**
+   * Reads lists of a gateway anew and stores what has changed (SPEC G-5, G-6).
+   *
+   * @throws CodedError NOT_FOUND; CONFLICT while another refresh runs, if the request does not wait; what kept the server
+   *   from being read
+   */
+  refresh(id: string, request: RefreshRequest, signal: AbortSignal): Promise<RefreshReport> {
+    return this.refresher.run(id, request, signal);
+  }
+
   /** One gateway alone, with its own names (SPEC G-10). Nothing is looked up yet. */
   gatewayAlone(id: string): CatalogueView {
     return this.view(id);
@@ -184,6 +211,13 @@ export class CatalogueService {
     const description = await this.descriptions.ofGateway(gatewayId);
     if (!description) throw new CodedError('NOT_FOUND', `there is no gateway ${gatewayId}`);
     return description;
+  }
+
+  private async refreshed(id: string, kinds: readonly CapabilityKind[]): Promise<void> {
+    this.lookups.invalidateGateway(id);
+    const record = await this.gateways.find(id);
+    if (record) this.entries.renew(record);
+    if (record?.enabled && kinds.length > 0) this.changes.publish({ gatewayId: id, kinds });
   }
 
   private async changed(id: string, connectionChanged: boolean): Promise<GatewayDetails> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { listOf, openCatalogueDatabase, readingOf, SPEC, tools } from '../../test/support/catalogue.js';
+import { listOf, NO_REFRESH, openCatalogueDatabase, readingOf, SPEC, tools } from '../../test/support/catalogue.js';
 import { CodedError } from '../common/errors.js';
 import { SecretBox } from '../common/secret-box.js';
 import { type Database } from '../database/database.js';
@@ -15,6 +15,7 @@ describe.each(['postgres', 'embedded'] as const)('CatalogueService on %s', (kind
 
   const another = (now?: () => number): CatalogueService =>
     new CatalogueService({
+      ...NO_REFRESH,
       database: database.dataSource,
       secretBox,
       separator: '-',

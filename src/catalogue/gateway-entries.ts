@@ -27,7 +27,10 @@ export class GatewayEntries {
     this.byId.get(record.id)?.renew(record);
   }
 
+  /** The gateway was deleted: calls on their way with its entry see that. */
   drop(id: string): void {
+    const entry = this.byId.get(id);
+    if (entry) entry.deleted = true;
     this.byId.delete(id);
   }
 }
@@ -39,6 +42,7 @@ class LiveEntry implements GatewayEntry {
   sessionPolicy: SessionPolicy;
   stateful?: boolean;
   reachable: boolean;
+  deleted = false;
   passthroughHeaders: readonly string[];
   target: Target;
   private readonly credentials: RecordCredentials;

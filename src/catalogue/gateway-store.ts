@@ -13,9 +13,9 @@ import { slugFor } from './naming.js';
 const CONNECTION_COLUMNS = ['url', 'urlSealed', 'transportChoice', 'authSealed', 'tlsSealed'] as const;
 export type ConnectionColumns = Pick<GatewayRecord, (typeof CONNECTION_COLUMNS)[number]>;
 
-type ServerColumns = Omit<
+export type ServerColumns = Omit<
   GatewayRecord,
-  keyof SpecColumns | 'id' | 'slug' | 'dirtySeq' | 'refreshedSeq' | 'createdAt' | 'updatedAt'
+  keyof SpecColumns | 'id' | 'slug' | 'dirtySeq' | 'refreshedSeq' | 'dirtyKinds' | 'createdAt' | 'updatedAt'
 >;
 type SpecColumns = Pick<
   GatewayRecord,
@@ -155,7 +155,7 @@ const UNREACHED: ServerColumns = {
   lastRefreshAt: null,
 };
 
-function serverColumns({ transport, stateful, server, capabilities }: ServerReading): ServerColumns {
+export function serverColumns({ transport, stateful, server, capabilities }: ServerReading): ServerColumns {
   const now = new Date();
   return {
     transport,
@@ -172,8 +172,8 @@ function serverColumns({ transport, stateful, server, capabilities }: ServerRead
   };
 }
 
-function isComplete(reading: CapabilityReading): boolean {
-  return Object.values(reading.lists).every((list) => list.status !== 'failed');
+export function isComplete(reading: CapabilityReading): boolean {
+  return Object.values(reading.lists).every((list) => list.status === 'read' || list.status === 'absent');
 }
 
 /** Postgres has no NUL in text. */
@@ -190,7 +190,7 @@ async function freeSlug(manager: EntityManager, name: string, id: string): Promi
   }
 }
 
-function findLocked(manager: EntityManager, id: string): Promise<GatewayRecord | null> {
+export function findLocked(manager: EntityManager, id: string): Promise<GatewayRecord | null> {
   return manager.findOne(GatewayRecord, { where: { id }, lock: { mode: 'pessimistic_write' } });
 }
 
@@ -200,7 +200,7 @@ async function lockGateway(manager: EntityManager, id: string): Promise<GatewayR
   return record;
 }
 
-function sameConnection(a: ConnectionColumns, b: ConnectionColumns): boolean {
+export function sameConnection(a: ConnectionColumns, b: ConnectionColumns): boolean {
   return CONNECTION_COLUMNS.every((column) => a[column] === b[column]);
 }
 

@@ -50,3 +50,7 @@ export { type ConnectionColumns } from './gateway-store.js';
 export { readCapabilities } from './read-capabilities.js';
 export { SessionEvictor } from './session-evictor.js';
 export { NO_AUTH, type UpstreamAuth } from './upstream-auth.js';
+export { REFRESH_KINDS, type RefreshKind } from './refresh/refresh-kinds.js';
+export { type FailedList, type RefreshReport } from './refresh/refresh-report.js';
+export { type RefreshRequest } from './refresh/gateway-refresh.js';
+export { UpstreamAccess } from './upstream-access.js';

@@ -22,6 +22,8 @@ export interface ReadOptions {
   /** For one page. */
   readonly pageTimeoutMs: number;
   readonly signal: AbortSignal;
+  /** Only these; undefined: all. */
+  readonly kinds?: ReadonlySet<CapabilityKind>;
 }
 
 /**
@@ -60,6 +62,7 @@ class ListReader {
   ) {}
 
   async read(): Promise<ListReading> {
+    if (this.options.kinds?.has(this.kind) === false) return { status: 'skipped' };
     const offered = this.session.server.capabilities[this.protocol.capability];
     if (offered === undefined || offered === null || offered === false) return { status: 'absent' };
     try {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { listOf, openCatalogueDatabase, readingOf, SPEC } from '../../test/support/catalogue.js';
+import { listOf, NO_REFRESH, openCatalogueDatabase, readingOf, SPEC } from '../../test/support/catalogue.js';
 import { SecretBox } from '../common/secret-box.js';
 import { type Database } from '../database/database.js';
 import { CatalogueService, type ResourceEntry, type ServerReading } from './index.js';
@@ -16,7 +16,14 @@ beforeAll(async () => {
   database = await openCatalogueDatabase('postgres', (cleanup) => void cleanups.push(cleanup));
   const { dataSource } = database;
   const sessions = { evictGateway: () => undefined };
-  catalogue = new CatalogueService({ database: dataSource, secretBox, separator: '-', sessions, now: () => clock });
+  catalogue = new CatalogueService({
+    ...NO_REFRESH,
+    database: dataSource,
+    secretBox,
+    separator: '-',
+    sessions,
+    now: () => clock,
+  });
   const connect = dataSource.createQueryRunner.bind(dataSource);
   dataSource.createQueryRunner = (mode) => {
     statements += 1;

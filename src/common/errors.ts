@@ -49,6 +49,7 @@ export const ERROR_TABLE = {
   UPSTREAM_NOT_MCP: { http: 502, rpc: -32000, retryable: false },
   UPSTREAM_PROTOCOL: { http: 502, rpc: -32000, retryable: false },
   UPSTREAM_SESSION_LOST: { http: 502, rpc: -32000, retryable: true },
+  UPSTREAM_ERROR: { http: 502, rpc: -32000, retryable: false },
   UPSTREAM_INTERRUPTED: { http: 502, rpc: -32000, retryable: false },
   CANCELLED: { http: 499, rpc: -32000, retryable: false },
   // everything we did not foresee

@@ -7,6 +7,8 @@ import { type UpstreamReply } from '../session-pool/index.js';
 export interface ClientSink {
   /** @param frame one whole JSON-RPC notification */
   notify(frame: Buffer): void;
+  /** The server lets us go and will have more to say later: the client may be let go as well. */
+  pause?(retryMs: number): void;
   /**
    * Asks the client. The id that the client sees is the sink's own.
    *

@@ -2,7 +2,12 @@ import { CodedError, type CodedErrorOptions, type ErrorCode } from '../common/er
 
 export type ExecutionErrorCode = Extract<
   ErrorCode,
-  'METHOD_NOT_FOUND' | 'INVALID_PARAMS' | `UNKNOWN_${string}` | 'RESOURCE_NOT_FOUND' | `${string}_DISABLED`
+  | 'METHOD_NOT_FOUND'
+  | 'INVALID_PARAMS'
+  | 'NOT_FOUND'
+  | `UNKNOWN_${string}`
+  | 'RESOURCE_NOT_FOUND'
+  | `${string}_DISABLED`
 >;
 
 /** Why a request could not be run; never a failure of a server. */

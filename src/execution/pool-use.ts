@@ -1,6 +1,7 @@
 import { type GatewayEntry } from '../catalogue/index.js';
 import { type Caller } from '../common/principal.js';
 import { PoolKey, type PoolPlace } from '../session-pool/index.js';
+import { ExecutionError } from './execution.errors.js';
 import { type GatewayBinding } from './gateway-binding.js';
 
 /** Who calls, and by what downstream session if there is one. */
@@ -17,18 +18,27 @@ export function usesBound({ sessionPolicy, stateful }: GatewayEntry): boolean {
   return sessionPolicy === 'bound' || (sessionPolicy === 'auto' && stateful !== false);
 }
 
+/** @throws ExecutionError NOT_FOUND if the gateway was deleted meanwhile (P-14) */
 export function boundPlace(
-  { target }: GatewayEntry,
+  gateway: GatewayEntry,
   { caller, session }: Required<PlaceContext>,
   owner: GatewayBinding,
 ): PoolPlace {
+  assertThere(gateway);
   const { hash } = session;
   return {
-    key: PoolKey.bound(caller.userIdentity, hash, target, owner.clientCapabilities),
+    key: PoolKey.bound(caller.userIdentity, hash, gateway.target, owner.clientCapabilities),
     bound: { sessionHash: hash, owner },
   };
 }
 
-export function sharedPlace({ target, sessionPolicy }: GatewayEntry, { caller }: PlaceContext): PoolPlace {
+/** @throws ExecutionError NOT_FOUND if the gateway was deleted meanwhile (P-14) */
+export function sharedPlace(gateway: GatewayEntry, { caller }: PlaceContext): PoolPlace {
+  assertThere(gateway);
+  const { target, sessionPolicy } = gateway;
   return { key: sessionPolicy === 'shared' ? PoolKey.shared(target) : PoolKey.pooled(caller, target) };
+}
+
+function assertThere({ deleted, name }: GatewayEntry): void {
+  if (deleted) throw new ExecutionError('NOT_FOUND', `gateway ${JSON.stringify(name)} was deleted`);
 }

@@ -41,6 +41,7 @@ export class UpstreamCalls {
     const { gateway, method, params, repeatable } = call;
     const { sink, caller } = context;
     const clock = new CallClock(this.limits, (afterMs) => this.tooSlow(call, afterMs), context.signal);
+    const onPause = sink?.pause && { onPause: (retryMs: number) => sink.pause?.(retryMs) };
     const started = performance.now();
     let outcome = 'ok';
     try {
@@ -59,7 +60,7 @@ export class UpstreamCalls {
           const token = routed.token && Buffer.from(String(routed.token.ours));
           const onId = (id: number): void => router.started(id, routed);
           return session
-            .request(method, params.withToken(token), { signal: clock.signal, onId, ...headersOf(context) })
+            .request(method, params.withToken(token), { signal: clock.signal, onId, ...headersOf(context), ...onPause })
             .finally(() => router.ended(routed));
         },
         clock.signal,

@@ -1,9 +1,10 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { AuthModule } from '../auth/auth.module.js';
-import { CatalogueModule, CatalogueService } from '../catalogue/index.js';
+import { CatalogueModule, CatalogueService, UpstreamAccess } from '../catalogue/index.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
+import { ExecutionModule } from '../execution/index.js';
 import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
 import { Background } from './background.js';
 import { CAPABILITY_CONTROLLERS } from './capabilities.controller.js';
@@ -16,15 +17,14 @@ import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
 import { ServerReader } from './server-reader.js';
 import { ServersController } from './servers.controller.js';
-import { UpstreamAccess } from './upstream-access.js';
+import { ToolCallController } from './tool-call.controller.js';
 
 /** REST of gateways, capabilities and virtual servers, the use cases behind it, and the form of every REST error. */
 @Module({
-  imports: [AuthModule, CatalogueModule, SessionPoolModule],
-  controllers: [GatewaysController, ...CAPABILITY_CONTROLLERS, ServersController],
+  imports: [AuthModule, CatalogueModule, ExecutionModule, SessionPoolModule],
+  controllers: [GatewaysController, ...CAPABILITY_CONTROLLERS, ServersController, ToolCallController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
-    { provide: UpstreamAccess, useExisting: SessionPoolService },
     {
       provide: ServerReader,
       inject: [UpstreamAccess, SETTINGS],

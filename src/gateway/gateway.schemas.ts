@@ -72,3 +72,10 @@ export const CapabilityQuerySchema = z.strictObject({
   q: text(200).optional().describe('Part of the public or original name, or of a description set here'),
 });
 export type CapabilityQuery = z.output<typeof CapabilityQuerySchema>;
+
+/** The result of `tools/call`, for the documentation: it is passed on as it came (SPEC D-7). */
+export const ToolResult = z.looseObject({
+  content: z.array(z.looseObject({ type: z.string() })),
+  structuredContent: z.record(z.string(), z.unknown()).optional(),
+  isError: z.boolean().optional().describe('The tool itself has failed; this too is an answer, with status 200'),
+});

@@ -13,7 +13,7 @@ import { readable } from './readable.js';
 
 const json = z.record(z.string(), z.unknown());
 
-const ValidationErrorView = z.object({
+export const ValidationErrorView = z.object({
   kind: z.enum(CAPABILITY_KINDS),
   index: z.int().describe("Place in the server's list, from 0"),
   name: z.string().optional(),

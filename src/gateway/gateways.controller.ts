@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Response as ExpressResponse } from 'express';
-import { CatalogueService } from '../catalogue/index.js';
+import { CatalogueService, REFRESH_KINDS } from '../catalogue/index.js';
 import { Changes, Reads } from './admin-api.guard.js';
 import { Background } from './background.js';
 import { ChangeGateway } from './change-gateway.js';
@@ -27,6 +27,7 @@ import {
 } from './gateway.view.js';
 import { idOf, input } from './input.js';
 import { Accepts, AcceptsQuery, Answers, Fails } from './openapi.js';
+import { RefreshViewSchema, type RefreshView, refreshView } from './refresh.view.js';
 import { RegisterGateway, type StoredGateway } from './register-gateway.js';
 
 const id = idOf('gateway');
@@ -108,6 +109,18 @@ export class GatewaysController {
     @Body(input(GatewayStateSchema)) state: GatewayState,
   ): Promise<GatewayView> {
     return this.view(await this.changing.run(gatewayId, state, this.background.signal));
+  }
+
+  @Post(':id/refresh')
+  @HttpCode(200)
+  @Changes()
+  @ApiOperation({ summary: 'Read the lists of a gateway anew; 409 while another refresh of it runs' })
+  @Answers(200, 'What has changed, what was skipped, what could not be read', RefreshViewSchema)
+  @Fails('NOT_FOUND', 'CONFLICT')
+  @Fails('UPSTREAM_UNAVAILABLE', 'UPSTREAM_UNAUTHORIZED', 'UPSTREAM_NOT_MCP', 'UPSTREAM_PROTOCOL')
+  async refresh(@Param('id', id) gatewayId: string): Promise<RefreshView> {
+    const request = { kinds: REFRESH_KINDS, createdVia: 'manual_refresh', whenBusy: 'refuse' } as const;
+    return refreshView(await this.catalogue.refresh(gatewayId, request, this.background.signal));
   }
 
   @Delete(':id')

@@ -5,11 +5,11 @@ import {
   PlainCredentials,
   readCapabilities,
   type ServerReading,
+  type UpstreamAccess,
 } from '../catalogue/index.js';
 import { withDeadline } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { type Target, type Transport, UpstreamError, type UpstreamSession } from '../session-pool/index.js';
-import { type UpstreamAccess } from './upstream-access.js';
 
 export interface ServerReaderOptions {
   /** For one page of a list. */

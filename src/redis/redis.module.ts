@@ -2,6 +2,8 @@ import { Global, Inject, Module, type OnApplicationShutdown, type OnModuleInit }
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { type Log, LOG } from '../logging/logger.js';
+import { Locks, MemoryLocks } from './locks.js';
+import { RedisLocks } from './redis-locks.js';
 import { RedisService } from './redis.service.js';
 
 @Global()
@@ -12,8 +14,14 @@ import { RedisService } from './redis.service.js';
       inject: [SETTINGS, LOG],
       useFactory: (settings: Settings, log: Log) => new RedisService(settings.REDIS_URL, log),
     },
+    {
+      provide: Locks,
+      inject: [SETTINGS, RedisService],
+      useFactory: ({ REDIS_KEY_PREFIX: keyPrefix }: Settings, { client }: RedisService): Locks =>
+        client ? new RedisLocks(client, { keyPrefix }) : new MemoryLocks(),
+    },
   ],
-  exports: [RedisService],
+  exports: [RedisService, Locks],
 })
 export class RedisModule implements OnModuleInit, OnApplicationShutdown {
   constructor(@Inject(RedisService) private readonly redis: RedisService) {}

@@ -2,6 +2,7 @@ import { abortable, settledWithin } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
 import { type Lease } from './bounded-pool.types.js';
+import { TurnedAway } from './pool.errors.js';
 import { type PoolKey } from './pool-key.js';
 import { gotNoAnswer } from './repair.js';
 
@@ -33,8 +34,13 @@ export interface BoundUse {
 export interface BoundSessionsOptions {
   /** Takes a slot and opens a session; the lease is held for as long as the session is bound. */
   acquire(key: PoolKey): Promise<Lease<UpstreamSession>>;
+  /** Nobody will ask for this key again: whatever is idle there, or still being opened for nobody, is of no use. */
+  abandon(key: PoolKey): void;
   readonly now?: () => number;
 }
+
+/** `reuse`: nothing against it, but the pool closes. */
+type Retirement = 'discard' | 'done' | 'reuse';
 
 /** A session in use: several calls at once share it, and it ends when the last of them has ended. */
 interface Held {
@@ -44,7 +50,7 @@ interface Held {
   /** A call on it got no answer: looked at before its next use. */
   suspect: boolean;
   /** Set once it is retired: no new call gets it, and its last one gives it back with this. */
-  verdict: 'discard' | 'done' | undefined;
+  verdict: Retirement | undefined;
 }
 
 interface Slot {
@@ -55,8 +61,8 @@ interface Slot {
   opening: Promise<Held> | undefined;
   /** Whether a session was bound here before; a further one is a repair. */
   opened: boolean;
-  /** Its downstream session has ended or its gateway has changed: nobody will ask here again. */
-  ended: boolean;
+  /** Nobody will ask here again: its downstream session has ended, its gateway has changed, or the pool closes. */
+  ended: 'session' | 'gateway' | 'pool' | undefined;
 }
 
 /** Ended downstream sessions that are remembered: a call of theirs may still be on its way here. */
@@ -116,7 +122,7 @@ export class BoundSessions {
   end(sessionHash: string): void {
     const slots = this.sessions.get(sessionHash);
     this.sessions.delete(sessionHash);
-    for (const slot of slots?.values() ?? []) this.retireSlot(slot);
+    for (const slot of slots?.values() ?? []) this.retireSlot(slot, 'session');
     this.over.add(sessionHash);
     const [oldest] = this.over;
     if (this.over.size > REMEMBERED && oldest !== undefined) this.over.delete(oldest);
@@ -131,8 +137,19 @@ export class BoundSessions {
   }
 
   /** Every upstream session, as for an evicted gateway; the downstream sessions go on. */
-  endAll(): void {
+  renewAll(): void {
     for (const slots of this.sessions.values()) for (const slot of [...slots.values()]) this.renew(slots, slot);
+  }
+
+  /** The pool closes, which ends the sessions in its own way: they go back to it when their calls have ended. */
+  releaseAll(): void {
+    for (const slots of this.sessions.values()) for (const slot of slots.values()) this.retireSlot(slot, 'pool');
+    this.sessions.clear();
+  }
+
+  /** Sessions that are known to be lost give their places back, whether anybody asks for them again or not. */
+  reap(): void {
+    for (const slots of this.sessions.values()) for (const slot of slots.values()) this.ready(slot);
   }
 
   get size(): number {
@@ -146,9 +163,13 @@ export class BoundSessions {
     if (!slots) this.sessions.set(sessionHash, (slots = new Map<string, Slot>()));
     let slot = slots.get(key.gatewayId);
     // Another URL or user for the same pair: the old one is of no use to anybody.
-    if (slot && slot.key.id !== key.id) slot = this.renew(slots, slot, key);
+    if (slot && slot.key.id !== key.id) {
+      const old = slot.key;
+      slot = this.renew(slots, slot, key);
+      this.options.abandon(old);
+    }
     if (slot) slot.key = key;
-    if (!slot) slots.set(key.gatewayId, (slot = { key, opening: undefined, opened: false, ended: false }));
+    if (!slot) slots.set(key.gatewayId, (slot = { key, opening: undefined, opened: false, ended: undefined }));
     return slot;
   }
 
@@ -159,7 +180,10 @@ export class BoundSessions {
   }
 
   private open(slot: Slot, use: BoundUse): Promise<Held> {
-    slot.opening ??= this.openAnew(slot, use).finally(() => (slot.opening = undefined));
+    slot.opening ??= this.openAnew(slot, use).finally(() => {
+      slot.opening = undefined;
+      if (slot.ended === 'session') this.options.abandon(slot.key);
+    });
     return slot.opening;
   }
 
@@ -177,27 +201,33 @@ export class BoundSessions {
         owner?.stateLost(key.target.gatewayName);
       }
     }
+    if (slot.ended === 'gateway') {
+      lease.release('done');
+      throw new TurnedAway(); // opened with what holds no more
+    }
     slot.current = held;
     // One hold is ours until those who waited for this have had their turn: nothing may end it under them before.
     setImmediate(() => this.leave(held));
-    if (slot.ended) this.retire(slot, held, 'done');
+    if (slot.ended) this.retire(slot, held, slot.ended === 'pool' ? 'reuse' : 'done');
     return held;
   }
 
   /** Ends what is there or being opened; the next call opens anew, and knows that it is not the first to do so. */
   private renew(slots: Map<string, Slot>, slot: Slot, key = slot.key): Slot {
-    const next: Slot = { key, opening: undefined, opened: slot.opened, ended: false };
+    const next: Slot = { key, opening: undefined, opened: slot.opened, ended: undefined };
     slots.set(key.gatewayId, next);
-    this.retireSlot(slot);
+    this.retireSlot(slot, 'gateway');
     return next;
   }
 
-  private retireSlot(slot: Slot): void {
-    slot.ended = true;
-    if (slot.current) this.retire(slot, slot.current, 'done');
+  private retireSlot(slot: Slot, why: 'session' | 'gateway' | 'pool'): void {
+    slot.ended = why;
+    if (slot.current) this.retire(slot, slot.current, why === 'pool' ? 'reuse' : 'done');
+    // What an opening under way brings is dealt with when it is there.
+    if (why === 'session' && !slot.opening) this.options.abandon(slot.key);
   }
 
-  private retire(slot: Slot, held: Held, verdict: 'discard' | 'done'): void {
+  private retire(slot: Slot, held: Held, verdict: Retirement): void {
     if (slot.current === held) delete slot.current;
     if (held.verdict) return;
     held.verdict = verdict;

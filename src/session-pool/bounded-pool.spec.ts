@@ -1,75 +1,8 @@
-import { setMaxListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { deferred } from '../../test/support/deferred.js';
+import { A, B, C, forever, type Key, makePool, pending } from '../../test/support/resource-pool.js';
 import { until } from '../../test/support/until.js';
-import { BoundedPool } from './bounded-pool.js';
-import { type BoundedPoolOptions, type EndReason } from './bounded-pool.types.js';
-import { PoolError } from './pool.errors.js';
-
-interface Resource {
-  readonly key: string;
-  readonly serial: number;
-  usable: boolean;
-}
-interface Key {
-  readonly id: string;
-  readonly group: string;
-}
-const A: Key = { id: 'a', group: 'one' };
-const B: Key = { id: 'b', group: 'one' };
-const C: Key = { id: 'c', group: 'two' };
-const forever = new AbortController().signal;
-setMaxListeners(0, forever);
-
-/** A pool of counted resources whose clock and whose openings the test holds in its hand. */
-function makePool(overrides: Partial<BoundedPoolOptions<Key, Resource>> = {}) {
-  const world = {
-    time: 0,
-    serial: 0,
-    open: 0,
-    maxOpen: 0,
-    ended: [] as { resource: Resource; why: EndReason }[],
-    opening: async (_key: Key): Promise<void> => undefined,
-    closing: async (): Promise<void> => undefined,
-  };
-  const pool = new BoundedPool<Key, Resource>({
-    maxPerKey: 2,
-    maxTotal: 100,
-    maxPerGroup: 100,
-    maxKeys: 0,
-    maxLeasesPerResource: 1,
-    ttlMs: 1_000,
-    starvingMs: 1e9,
-    now: () => world.time,
-    random: () => 0.5,
-    isUsable: (resource) => resource.usable,
-    create: async (key) => {
-      world.open += 1;
-      world.maxOpen = Math.max(world.maxOpen, world.open);
-      try {
-        await world.opening(key);
-      } catch (error) {
-        world.open -= 1;
-        throw error;
-      }
-      return { key: key.id, serial: (world.serial += 1), usable: true };
-    },
-    destroy: async (resource, why) => {
-      await world.closing();
-      world.open -= 1;
-      world.ended.push({ resource, why });
-    },
-    ...overrides,
-  });
-  return { pool, world };
-}
-
-/** Whether the promise is still pending after everything that is ready has run. */
-async function pending(promise: Promise<unknown>): Promise<boolean> {
-  const marker = Symbol();
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-  return (await Promise.race([promise.catch(() => undefined), Promise.resolve(marker)])) === marker;
-}
+import { PoolError, TurnedAway } from './pool.errors.js';
 
 describe('BoundedPool', () => {
   it('P-6 lends the idle one again: one miss, then hits', async () => {
@@ -87,14 +20,6 @@ describe('BoundedPool', () => {
     expect((await pool.acquire(A, forever)).resource).toBe(second.resource);
   });
 
-  it('P-7 opens no more than the cap, however many ask in one tick', async () => {
-    const { pool, world } = makePool({ maxPerKey: 3 });
-    const asked = Array.from({ length: 50 }, () => pool.acquire(A, forever));
-    for (const one of asked) (await one).release('reuse');
-    expect(world.maxOpen).toBe(3);
-    expect(pool.numbers).toMatchObject({ total: 3, idle: 3, leased: 0, waiting: 0 });
-  });
-
   it('P-6 hands a released one to the longest waiter, and nobody overtakes', async () => {
     const { pool } = makePool({ maxPerKey: 1 });
     const held = await pool.acquire(A, forever);
@@ -110,81 +35,6 @@ describe('BoundedPool', () => {
     expect(served).toEqual([1, 2, 3]);
   });
 
-  it('P-7 makes room: the least recently used idle one of another key ends', async () => {
-    const { pool, world } = makePool({ maxTotal: 2 });
-    (await pool.acquire(A, forever)).release('reuse');
-    world.time = 10;
-    (await pool.acquire(B, forever)).release('reuse');
-    world.time = 20;
-    const lease = await pool.acquire(C, forever);
-    expect(lease.resource.key).toBe('c');
-    expect(world.ended.map(({ resource, why }) => [resource.key, why])).toEqual([['a', 'made-room']]);
-    expect(world.maxOpen).toBe(2);
-  });
-
-  it('P-7 never ends a leased one to make room: it waits, and takes the place when it is free', async () => {
-    const { pool } = makePool({ maxTotal: 1 });
-    const held = await pool.acquire(A, forever);
-    const waiting = pool.acquire(B, forever);
-    expect(await pending(waiting)).toBe(true);
-    held.release('reuse');
-    expect((await waiting).resource.key).toBe('b');
-  });
-
-  it('P-7 a busy key does not starve the others for ever', async () => {
-    const { pool, world } = makePool({ maxTotal: 1, starvingMs: 50 });
-    let held = await pool.acquire(A, forever);
-    const starving = pool.acquire(B, forever);
-    for (world.time = 10; world.time < 50; world.time += 10) {
-      const next = pool.acquire(A, forever);
-      held.release('reuse');
-      held = await next; // handed over within the key
-    }
-    const behind = pool.acquire(A, forever);
-    held.release('reuse');
-    (await starving).release('reuse');
-    expect((await behind).resource.key).toBe('a');
-    expect(world.maxOpen).toBe(1);
-  });
-
-  it('P-7 keys that starve do not end what is opened for each other', async () => {
-    // Story: each fresh resource was ended for the other key, whose fresh one was ended for this: open, end, for ever.
-    const { pool, world } = makePool({ maxTotal: 1, maxPerKey: 1, starvingMs: 50 });
-    const held = await pool.acquire(A, forever);
-    const starving = [B, C, B, C].map((key) => pool.acquire(key, forever));
-    world.time = 60;
-    held.release('reuse');
-    for (const lease of starving) lease.then((given) => given.release('reuse')).catch(() => undefined);
-    await Promise.all(starving);
-    expect(world.serial).toBeLessThanOrEqual(5);
-  });
-
-  it('P-7 nor within the cap of a group', async () => {
-    const { pool, world } = makePool({ maxPerGroup: 1, starvingMs: 50 });
-    const held = await pool.acquire(A, forever);
-    held.release('reuse');
-    const busy = await pool.acquire(A, forever);
-    const starving = pool.acquire(B, forever);
-    const behind = pool.acquire(A, forever);
-    world.time = 60;
-    busy.release('reuse');
-    (await starving).release('reuse');
-    (await behind).release('reuse');
-  });
-
-  it('P-6 a waiter that no slot would help makes no other key give its session up', async () => {
-    const { pool, world } = makePool({ maxPerKey: 1, maxTotal: 2, starvingMs: 50 });
-    const c = await pool.acquire(C, forever);
-    const second = pool.acquire(C, forever); // waits for its own key's cap
-    const a = await pool.acquire(A, forever);
-    const next = pool.acquire(A, forever);
-    world.time = 100;
-    a.release('reuse');
-    expect((await next).resource).toBe(a.resource);
-    c.release('reuse');
-    expect((await second).resource).toBe(c.resource);
-  });
-
   it('P-9 one that was opened for somebody who gave up is as good as any other, not fresh', async () => {
     const { pool, world } = makePool();
     const gate = deferred<void>();
@@ -198,16 +48,6 @@ describe('BoundedPool', () => {
     world.time = 70;
     expect(pool.tryAcquire(A)).toMatchObject({ fresh: false, idleMs: 70 });
     expect(pool.counters).toMatchObject({ misses: 1, hits: 0 });
-  });
-
-  it('P-7 limits what one group may take', async () => {
-    const { pool } = makePool({ maxPerGroup: 1 });
-    const a = await pool.acquire(A, forever);
-    const waiting = pool.acquire(B, forever);
-    (await pool.acquire(C, forever)).release('reuse'); // of another group
-    expect(await pending(waiting)).toBe(true);
-    a.release('reuse');
-    expect((await waiting).resource.key).toBe('b');
   });
 
   it('P-14 opens with the newest of equal keys, also while an old lease is out', async () => {
@@ -237,48 +77,6 @@ describe('BoundedPool', () => {
     world.time = 100;
     expect([...pool.longLeases(50)]).toEqual([{ key: A, borrower: 'tools/call slow', heldMs: 100 }]);
     expect([...pool.longLeases(50)]).toEqual([]);
-  });
-
-  it('P-7 counts a slot until the end has settled', async () => {
-    const { pool, world } = makePool({ maxTotal: 1 });
-    const gate = deferred<void>();
-    world.closing = () => gate.promise;
-    (await pool.acquire(A, forever)).release('discard');
-    const waiting = pool.acquire(B, forever);
-    expect(await pending(waiting)).toBe(true);
-    gate.resolve();
-    await waiting;
-    expect(world.maxOpen).toBe(1);
-  });
-
-  it('P-7 limits the number of keys', async () => {
-    const { pool, world } = makePool({ maxKeys: 2 });
-    const a = await pool.acquire(A, forever);
-    (await pool.acquire(B, forever)).release('reuse');
-    await pool.acquire(C, forever);
-    expect(world.ended.map(({ resource }) => resource.key)).toEqual(['b']);
-    a.release('reuse');
-  });
-
-  it('P-7 says the numbers when nothing came free in time', async () => {
-    const { pool, world } = makePool({ maxPerKey: 1, maxTotal: 7 });
-    await pool.acquire(A, forever);
-    const limit = new AbortController();
-    const waiting = pool.acquire(A, limit.signal);
-    world.time = 30;
-    limit.abort();
-    const error = await waiting.catch((thrown: unknown) => thrown as PoolError);
-    expect(error).toBeInstanceOf(PoolError);
-    expect((error as PoolError).data).toMatchObject({
-      code: 'POOL_EXHAUSTED',
-      total: 1,
-      leased: 1,
-      idle: 0,
-      waiting: 1,
-      waitedMs: 30,
-    });
-    expect((error as PoolError).message).toMatch(/1 of 7 sessions, 1 leased, 0 idle, 1 waiting; at most 1 per key/);
-    expect(pool.numbers.waiting).toBe(0);
   });
 
   it('P-8 a second return throws, and changes nothing', async () => {
@@ -337,13 +135,27 @@ describe('BoundedPool', () => {
     world.opening = () => gate.promise;
     const [hit, opening] = [await pool.acquire(A, forever), pool.acquire(A, forever)];
     pool.evict((key) => key.id === 'a');
-    gate.resolve();
+    await expect(opening).rejects.toBeInstanceOf(TurnedAway); // its key may be another one now
     hit.release('reuse');
     leased.release('reuse');
-    const fresh = await opening;
-    expect(fresh.resource.serial).toBe(4);
+    gate.resolve();
     await until(() => world.ended.length === 3, { what: 'all old ones ended' });
     expect(world.ended.every(({ why }) => why === 'evicted')).toBe(true);
+  });
+
+  it('P-14 who asks after an eviction does not wait for what is still being opened, nor fail with it', async () => {
+    const { pool, world } = makePool();
+    const hung = deferred<void>();
+    world.opening = () => hung.promise;
+    const old = pool.acquire(A, forever).catch((error: unknown) => error);
+    pool.evictKey(A);
+    expect(await old).toBeInstanceOf(TurnedAway);
+    world.opening = async () => undefined;
+    const held = await pool.acquire(A, forever);
+    const next = pool.acquire(A, forever); // no slot of the key is left
+    hung.reject(new Error('refused, with the old credentials'));
+    expect((await next).resource).not.toBe(held.resource);
+    expect(pool.counters).toMatchObject({ opened: 2, openFailures: 1 });
   });
 
   it('fails one waiter for each opening that fails, and goes on', async () => {

@@ -1,9 +1,9 @@
 import { type BoundedPoolOptions, type EndReason, type Keyed, type KeyNumbers } from './bounded-pool.types.js';
 import { type Lease, type LongLease, type PoolCounters, type Verdict } from './bounded-pool.types.js';
 import { Bucket, type Entry, type Waiter } from './bucket.js';
-import { Capacity, type Shortage } from './capacity.js';
-import { PoolError, type PoolNumbers } from './pool.errors.js';
+import { PoolError, type PoolNumbers, TurnedAway } from './pool.errors.js';
 import { keyNumbersOf, longLeasesOf, numbersOf } from './pool-view.js';
+import { Supply } from './supply.js';
 
 /**
  * Lends resources by key, at most `maxPerKey` of one key, `maxPerGroup` of one group, `maxTotal` in all, of at most
@@ -11,8 +11,7 @@ import { keyNumbersOf, longLeasesOf, numbersOf } from './pool-view.js';
  *
  *   a resource:  opening -> leased <-> idle -> closing -> gone        (leased -> closing on a bad verdict)
  *
- * Invariants: a slot is counted before the first await and freed when the end has settled, so the caps hold exactly;
- * a released resource goes to the longest waiter of its key at once; the newest idle one is lent first; to make room the
+ * Invariants: the caps hold exactly (`Supply`); a released resource goes to the longest waiter of its key at once; the newest idle one is lent first; to make room the
  * least recently used idle one ends; whoever waits is served, failed by an opening of its key, or gives up.
  */
 export class BoundedPool<K extends Keyed, T> {
@@ -24,17 +23,18 @@ export class BoundedPool<K extends Keyed, T> {
     ended: { done: 0, discarded: 0, expired: 0, 'made-room': 0, evicted: 0, closed: 0 },
   };
   private readonly buckets = new Map<string, Bucket<K, T>>();
-  private readonly waiting = new Set<Bucket<K, T>>(); // exactly those with waiters; served in turn
-  private readonly idle = new Set<Entry<K, T>>(); // the one unused longest first
-  private readonly capacity: Capacity;
+  private readonly supply: Supply<K, T>;
   private readonly now: () => number;
-  private makingRoom = 0;
   private closing: Promise<void> | undefined;
   private emptied: () => void = () => undefined;
 
   constructor(private readonly options: BoundedPoolOptions<K, T>) {
     this.now = options.now ?? (() => performance.now());
-    this.capacity = new Capacity(options);
+    this.supply = new Supply(options, this.counters, this.now, {
+      arrived: (entry) => this.offer(entry),
+      failed: (bucket, error, outdated) => this.openingFailed(bucket, error, outdated),
+      gone: (bucket) => this.tidy(bucket),
+    });
   }
 
   /** An idle resource of the key, now, or `undefined`. The way of a warm call: no promise, no timer. */
@@ -49,7 +49,8 @@ export class BoundedPool<K extends Keyed, T> {
    * A resource of the key: an idle one, a new one, or the next that comes free.
    *
    * @param borrower who is named when the lease is held for long
-   * @throws PoolError POOL_CLOSED; POOL_EXHAUSTED when `signal` aborts first; what `create` threw for this key
+   * @throws PoolError POOL_CLOSED; POOL_EXHAUSTED when `signal` aborts first; TurnedAway when the key is evicted
+   *   meanwhile; what `create` threw for this key
    */
   async acquire(key: K, signal: AbortSignal, borrower = ''): Promise<Lease<T>> {
     if (this.closing) throw PoolError.closed(this.numbers);
@@ -64,7 +65,7 @@ export class BoundedPool<K extends Keyed, T> {
     for (const bucket of [...this.buckets.values()]) {
       const unused = bucket.isIdle && now - bucket.lastUsed >= idleMs;
       const due = bucket.idleEntries().filter((entry) => unused || entry.expiresAt <= now);
-      for (const entry of due) void this.end(entry, 'expired');
+      for (const entry of due) void this.supply.end(entry, 'expired');
       reaped.sessions += due.length;
       // The key goes with its last session; one that is only closing has been counted.
       if (due.length > 0 && bucket.isIdle && bucket.idleCount === 0) reaped.keys += 1;
@@ -72,13 +73,18 @@ export class BoundedPool<K extends Keyed, T> {
     return reaped;
   }
 
-  /** Ends what belongs to matching keys: idle ones now, leased ones and those being opened when they come back. */
+  /**
+   * Ends what belongs to matching keys: idle ones now, leased ones and those being opened when they come back. Who waits
+   * is turned away: the key that he asked with may not be the right one any more.
+   */
   evict(matches: (key: K) => boolean): void {
-    for (const bucket of [...this.buckets.values()]) {
-      if (!matches(bucket.key)) continue;
-      bucket.generation += 1;
-      for (const entry of bucket.idleEntries()) void this.end(entry, 'evicted');
-    }
+    for (const bucket of [...this.buckets.values()]) if (matches(bucket.key)) this.evictBucket(bucket);
+  }
+
+  /** The same for one key. */
+  evictKey({ id }: K): void {
+    const bucket = this.buckets.get(id);
+    if (bucket) this.evictBucket(bucket);
   }
 
   /**
@@ -91,7 +97,7 @@ export class BoundedPool<K extends Keyed, T> {
   }
 
   get numbers(): PoolNumbers {
-    return numbersOf(this.buckets, this.capacity.total);
+    return numbersOf(this.buckets, this.supply.total);
   }
 
   perKey(): Iterable<KeyNumbers<K>> {
@@ -101,6 +107,13 @@ export class BoundedPool<K extends Keyed, T> {
   /** Leases held for longer than `ms`, each told once. */
   longLeases(ms: number): Iterable<LongLease<K>> {
     return longLeasesOf(this.buckets, ms, this.now());
+  }
+
+  private evictBucket(bucket: Bucket<K, T>): void {
+    bucket.renew();
+    for (const entry of bucket.idleEntries()) void this.supply.end(entry, 'evicted');
+    for (const waiter of bucket.waiters.splice(0)) waiter.fail(new TurnedAway(this.numbers));
+    this.tidy(bucket);
   }
 
   private wait(bucket: Bucket<K, T>, signal: AbortSignal, borrower: string): Promise<Lease<T>> {
@@ -120,8 +133,8 @@ export class BoundedPool<K extends Keyed, T> {
       };
       signal.addEventListener('abort', giveUp, { once: true });
       bucket.waiters.push(waiter);
-      this.waiting.add(bucket);
-      this.openFor(bucket);
+      this.supply.room.waiting.add(bucket);
+      this.supply.openFor(bucket);
     });
   }
 
@@ -132,58 +145,11 @@ export class BoundedPool<K extends Keyed, T> {
     return bucket;
   }
 
-  /** A slot or an idle resource may have come free: each key that waits gets its turn. Nothing to do, nothing spent. */
-  private pump(): void {
-    for (const bucket of [...this.waiting]) {
-      if (this.openFor(bucket) === 'total') return; // nobody else can open either
-    }
-  }
-
-  /** Opens as many as the waiters of the bucket want and the caps allow; else room is being made. */
-  private openFor(bucket: Bucket<K, T>): Shortage | undefined {
-    while (bucket.unserved > 0 && bucket.size < this.options.maxPerKey) {
-      const shortage = this.capacity.shortage(bucket.key.group, bucket.size === 0);
-      if (shortage) {
-        this.makeRoom(shortage, bucket.key.group);
-        return shortage;
-      }
-      void this.open(bucket);
-    }
-    return undefined;
-  }
-
-  /** Ends the least recently used idle resource that helps; for a place among the keys, all those of one idle key. */
-  private makeRoom(shortage: Shortage, group: string): void {
-    if (this.makingRoom > 0) return; // one at a time: when it has ended, everybody is looked at again
-    for (const entry of this.idle) {
-      const { bucket } = entry;
-      if (shortage === 'group' && bucket.key.group !== group) continue;
-      if (shortage === 'keys' && bucket.idleCount < bucket.size) continue;
-      const victims = shortage === 'keys' ? bucket.idleEntries() : [entry];
-      for (const victim of victims) void this.end(victim, 'made-room');
-      return;
-    }
-  }
-
-  private async open(bucket: Bucket<K, T>): Promise<void> {
-    // Counted before the first await: two callers can never share the last slot.
-    this.capacity.take(bucket.key.group, bucket.size === 0);
-    bucket.opening += 1;
-    const { generation } = bucket;
-    try {
-      const resource = await this.options.create(bucket.key);
-      bucket.opening -= 1;
-      this.counters.opened += 1;
-      this.offer(bucket.admit(resource, generation, this.now(), this.lifetime()));
-    } catch (error) {
-      bucket.opening -= 1;
-      this.capacity.giveBack(bucket.key.group, bucket.size === 0);
-      this.counters.openFailures += 1;
-      const waiter = bucket.waiters.shift();
-      this.tidy(bucket);
-      waiter?.fail(error as Error);
-      this.pump();
-    }
+  private openingFailed(bucket: Bucket<K, T>, error: Error, outdated: boolean): void {
+    // Who asked after an eviction asked for something else than what has failed.
+    const waiter = outdated ? undefined : bucket.waiters.shift();
+    this.tidy(bucket);
+    waiter?.fail(error);
   }
 
   /** A resource that was opened or given back: to the longest waiters of its key, else idle; or it ends. */
@@ -192,31 +158,16 @@ export class BoundedPool<K extends Keyed, T> {
     const why = this.reasonToEnd(entry);
     if (why) {
       bucket.remove(entry);
-      if (entry.leases === 0) void this.end(entry, why);
+      if (entry.leases === 0) void this.supply.end(entry, why);
       return;
     }
-    // Only one that has served: else two keys that starve would end what is opened for each other, for ever.
-    if (entry.leases === 0 && entry.uses > 0 && this.somebodyStarves(entry)) return void this.end(entry, 'made-room');
+    if (this.supply.room.isNeeded(entry, this.now())) return void this.supply.end(entry, 'made-room');
     bucket.makeAvailable(entry);
-    if (entry.leases === 0) this.idle.add(entry);
+    if (entry.leases === 0) this.supply.room.idle.add(entry);
     this.serve(bucket);
     if (entry.leases > 0) return;
     entry.laidIdle = true;
-    this.pump(); // somebody of another key may wait for room
-  }
-
-  /** Whether somebody of another key has waited too long for just the slot that this one's end would free. */
-  private somebodyStarves({ bucket }: Entry<K, T>): boolean {
-    if (bucket.waiters.length === 0 || this.waiting.size < 2) return false;
-    const limit = this.now() - this.options.starvingMs;
-    for (const other of this.waiting) {
-      if (other === bucket || (other.waiters[0]?.since ?? Infinity) > limit) continue;
-      if (other.unserved <= 0 || other.size >= this.options.maxPerKey) continue; // a slot would not help
-      const shortage = this.capacity.shortage(other.key.group, other.size === 0);
-      if (shortage === 'total' || (shortage === 'group' && other.key.group === bucket.key.group)) return true;
-      if (shortage === 'keys' && bucket.size === 1) return true;
-    }
-    return false;
+    this.supply.pump(); // somebody of another key may wait for room
   }
 
   /** Lends what is available to those who wait for it, in their order. */
@@ -232,9 +183,9 @@ export class BoundedPool<K extends Keyed, T> {
   }
 
   private reasonToEnd(entry: Entry<K, T>): EndReason | undefined {
-    if (this.closing) return 'closed';
     if (entry.done) return 'done';
     if (entry.doomed || !this.options.isUsable(entry.resource)) return 'discarded';
+    if (this.closing) return entry.uses > 0 ? 'closed' : 'evicted';
     if (entry.generation !== entry.bucket.generation) return 'evicted';
     return entry.expiresAt <= this.now() ? 'expired' : undefined;
   }
@@ -245,7 +196,7 @@ export class BoundedPool<K extends Keyed, T> {
     const idleMs = entry.suspect ? Infinity : now - entry.lastUsed;
     entry.suspect = false;
     entry.bucket.lease(entry, now, this.options.maxLeasesPerResource, borrower);
-    this.idle.delete(entry);
+    this.supply.room.idle.delete(entry);
     let returned = false;
     const release = (verdict: Verdict): void => {
       if (returned) throw new PoolError('INTERNAL', 'a lease was returned twice', this.numbers);
@@ -265,26 +216,9 @@ export class BoundedPool<K extends Keyed, T> {
       const why = this.reasonToEnd(entry);
       if (!why) return entry;
       bucket.remove(entry);
-      if (entry.leases === 0) void this.end(entry, why);
+      if (entry.leases === 0) void this.supply.end(entry, why);
     }
     return undefined;
-  }
-
-  private async end(entry: Entry<K, T>, why: EndReason): Promise<void> {
-    const { bucket } = entry;
-    bucket.startClosing(entry);
-    this.idle.delete(entry);
-    this.counters.ended[why] += 1;
-    if (why === 'made-room') this.makingRoom += 1;
-    try {
-      await this.options.destroy(entry.resource, why);
-    } finally {
-      if (why === 'made-room') this.makingRoom -= 1;
-      bucket.gone(entry);
-      this.capacity.giveBack(bucket.key.group, bucket.size === 0);
-      this.tidy(bucket);
-      this.pump();
-    }
   }
 
   private async shutDown(graceMs: number): Promise<void> {
@@ -293,30 +227,24 @@ export class BoundedPool<K extends Keyed, T> {
     await Promise.resolve();
     for (const bucket of [...this.buckets.values()]) {
       for (const waiter of bucket.waiters.splice(0)) waiter.fail(PoolError.closed(this.numbers));
-      for (const entry of bucket.idleEntries()) void this.end(entry, 'closed');
+      for (const entry of bucket.idleEntries()) void this.supply.end(entry, 'closed');
       this.tidy(bucket);
     }
     const timer = setTimeout(() => this.endLeased(), graceMs);
-    if (this.capacity.total > 0) await empty;
+    if (this.supply.total > 0) await empty;
     clearTimeout(timer);
   }
 
   private endLeased(): void {
-    for (const bucket of [...this.buckets.values()]) {
-      for (const entry of [...bucket.entries]) if (entry.state === 'live') void this.end(entry, 'closed');
-    }
+    const entries = [...this.buckets.values()].flatMap((bucket) => [...bucket.entries]);
+    for (const entry of entries) if (entry.state === 'live') void this.supply.end(entry, 'closed');
   }
 
   private tidy(bucket: Bucket<K, T>): void {
-    this.waiting.delete(bucket);
+    this.supply.room.waiting.delete(bucket);
     if (bucket.waiters.length > 0)
-      this.waiting.add(bucket); // behind the others: keys are served in turn
+      this.supply.room.waiting.add(bucket); // behind the others: keys are served in turn
     else if (bucket.size === 0) this.buckets.delete(bucket.key.id);
-    if (this.capacity.total === 0) this.emptied();
-  }
-
-  private lifetime(): number {
-    const random = this.options.random ?? Math.random;
-    return this.options.ttlMs * (0.975 + 0.05 * random());
+    if (this.supply.total === 0) this.emptied();
   }
 }

@@ -4,7 +4,7 @@
  */
 export type Verdict = 'reuse' | 'suspect' | 'discard' | 'done';
 
-/** Why a resource ends. */
+/** Why a resource ends. `closed`: it was in use before the pool closed; `evicted`: of no more use to anybody. */
 export type EndReason = 'done' | 'discarded' | 'expired' | 'made-room' | 'evicted' | 'closed';
 
 export interface Keyed {
@@ -47,7 +47,7 @@ export interface BoundedPoolOptions<K extends Keyed, T> extends PoolCaps {
   /** Opens a resource. Owned by the pool: it goes on when the one who asked has given up. */
   create(key: K): Promise<T>;
   /** Ends a resource; never rejects, bounded in time by its maker. The slot is free only when this has settled. */
-  destroy(resource: T, why: EndReason): Promise<void>;
+  destroy(resource: T, why: EndReason, key: K): Promise<void>;
   /** Asked before a resource is lent; `false` ends it. */
   isUsable(resource: T): boolean;
   readonly now?: () => number;

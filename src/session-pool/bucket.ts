@@ -37,6 +37,8 @@ export class Bucket<K extends Keyed, T> {
   readonly entries = new Set<Entry<K, T>>();
   readonly waiters: Waiter<T>[] = [];
   opening = 0;
+  /** Of those being opened, the ones that began before the last eviction: nobody waits for them. */
+  private outdated = 0;
   closing = 0;
   /** Live resources with at least one lease. */
   leased = 0;
@@ -68,7 +70,19 @@ export class Bucket<K extends Keyed, T> {
 
   /** Waiters for whom nothing is being opened yet. */
   get unserved(): number {
-    return this.waiters.length - this.opening;
+    return this.waiters.length - (this.opening - this.outdated);
+  }
+
+  /** An opening that began in this generation has come to an end. */
+  opened(generation: number): void {
+    this.opening -= 1;
+    if (generation !== this.generation) this.outdated -= 1;
+  }
+
+  /** What exists or is being opened belongs to the past from now on. */
+  renew(): void {
+    this.generation += 1;
+    this.outdated = this.opening;
   }
 
   admit(resource: T, generation: number, now: number, lifetimeMs: number): Entry<K, T> {

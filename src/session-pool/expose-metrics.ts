@@ -21,6 +21,8 @@ const COUNTERS: Readonly<Partial<Record<CounterName, readonly [name: string, hel
   created: ['sessions_created', 'Upstream sessions opened by the pool'],
   terminated: ['sessions_terminated', 'Upstream sessions ended by the pool'],
   orphaned: ['sessions_orphaned', 'Upstream sessions that could not be ended at their server'],
+  detached: ['sessions_detached', 'Upstream sessions left at their server for another replica'],
+  journalLate: ['journal_late', 'Upstream sessions used before Redis had their journal entry'],
 };
 
 /** The pool's numbers for Prometheus, read when it asks. */

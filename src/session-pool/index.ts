@@ -2,7 +2,14 @@ export { type BoundOwner } from './bound-sessions.js';
 export { PoolError } from './pool.errors.js';
 export { PoolKey } from './pool-key.js';
 export { SessionPoolModule } from './session-pool.module.js';
-export { type PoolPlace, type PoolUse, SessionPoolService, type UnpooledPurpose } from './session-pool.service.js';
+export { SessionPoolService } from './session-pool.service.js';
+export {
+  type PoolPlace,
+  type PoolUse,
+  type ServerNotification,
+  type UnpooledHow,
+  type UnpooledPurpose,
+} from './session-pool.types.js';
 export { type ReasonClass, UpstreamError } from '../upstream/upstream.errors.js';
 export type {
   CredentialPurpose,
@@ -11,6 +18,7 @@ export type {
   RawJson,
   RequestOptions,
   ServerInfo,
+  SessionObserver,
   Target,
   TlsMaterial,
   Transport,

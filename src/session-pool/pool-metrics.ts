@@ -21,16 +21,18 @@ export interface PoolMetricsSources {
     readonly repeats: number;
     readonly terminated: number;
     readonly orphaned: number;
+    readonly detached: number;
     readonly anonymousIdentityCount: number;
   };
   readonly options: PoolCaps;
   readonly affinity: AffinityCounters;
+  readonly journal: { readonly late: number };
 }
 
 export type PoolMetrics = ReturnType<typeof poolMetrics>;
 
 /** SPEC P-17: every number of the pool, by the names of the seeds. */
-export function poolMetrics({ pool, bound, circuits, counters, options, affinity }: PoolMetricsSources) {
+export function poolMetrics({ pool, bound, circuits, counters, options, affinity, journal }: PoolMetricsSources) {
   const { misses, opened, ended } = pool.counters;
   const { numbers } = pool;
   const hits = pool.counters.hits + bound.hits;
@@ -54,6 +56,8 @@ export function poolMetrics({ pool, bound, circuits, counters, options, affinity
     created: opened,
     terminated: counters.terminated,
     orphaned: counters.orphaned,
+    detached: counters.detached,
+    journalLate: journal.late,
     maxTotalKeys: options.maxKeys,
     maxTotalSessions: options.maxTotal,
     sessionAffinity: affinity.snapshot(),

@@ -36,3 +36,13 @@ export class PoolError extends CodedError<PoolErrorCode> {
     return new PoolError('POOL_EXHAUSTED', message, numbers, { cause, details: { waitedMs: waited } });
   }
 }
+
+/**
+ * The gateway changed, or all sessions were ended, while a call waited for one: it was surely not sent. The pool asks
+ * anew where the call goes (SPEC P-14); a caller hears of it only when that happens again and again.
+ */
+export class TurnedAway extends PoolError {
+  constructor(numbers?: PoolNumbers) {
+    super('POOL_EXHAUSTED', 'the gateway changed again and again while the call waited for a session', numbers);
+  }
+}

@@ -1,7 +1,7 @@
 import { CodedError } from '../common/errors.js';
 import { UpstreamError } from '../upstream/upstream.errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
-import { PoolError } from './pool.errors.js';
+import { PoolError, TurnedAway } from './pool.errors.js';
 import { type PoolKey } from './pool-key.js';
 
 /**
@@ -9,7 +9,10 @@ import { type PoolKey } from './pool-key.js';
  * says nothing about its session, nor does a server's refusal of one request.
  */
 export function discards(error: unknown, signal: AbortSignal): boolean {
-  return !signal.aborted && !(error instanceof UpstreamError && error.sessionSound);
+  if (signal.aborted) return false;
+  if (error instanceof UpstreamError) return !error.sessionSound;
+  // A coded error of somebody else, such as the source of the credentials, is not about the way to the server.
+  return !(error instanceof CodedError);
 }
 
 /**
@@ -31,11 +34,13 @@ export interface AttemptFacts {
 /**
  * Whether a failed call may run again (SPEC P-9, taste 1). Three outcomes have three names:
  *
- * - `free`: the session was dead and the call surely did not run, so the next session may try;
+ * - `free`: the session was dead, or there was none yet when the gateway changed, and the call surely did not run: the
+ *   next session may try;
  * - `once`: it may have run, but may run twice without harm, and has not been repeated yet;
  * - `no`: anything else, and everything that failed on a session opened just now.
  */
 export function mayRepeat(error: unknown, facts: AttemptFacts): 'free' | 'once' | 'no' {
+  if (error instanceof TurnedAway) return 'free';
   if (!(error instanceof UpstreamError)) return 'no';
   switch (error.code) {
     case 'UPSTREAM_SESSION_LOST':

@@ -28,13 +28,17 @@ afterEach(async () => {
 });
 
 /** As one replica has them; without `url` it knows no Redis. */
-async function mappings(url?: string, enabled = true): Promise<{ it: SessionMappings; counters: AffinityCounters }> {
+async function mappings(
+  url?: string,
+  enabled = true,
+  ttlMs = TTL_MS,
+): Promise<{ it: SessionMappings; counters: AffinityCounters }> {
   const service = new RedisService(url, silent);
   opened.push(service);
   service.start();
   if (url !== undefined) await until(() => service.client?.status === 'ready', { what: 'Redis is connected' });
   const counters = new AffinityCounters();
-  return { it: new SessionMappings({ enabled, ttlMs: TTL_MS, keyPrefix: prefix }, service, counters), counters };
+  return { it: new SessionMappings({ enabled, ttlMs, keyPrefix: prefix }, service, counters), counters };
 }
 
 const keys = (): Promise<string[]> => redis.keys(`${prefix}*`);
@@ -130,6 +134,23 @@ describe('SessionMappings with Redis (P-5)', () => {
     await redis.del(await keys());
     await mapping.register('sid', URL_A, 'gw', 'sse', 'ann');
     expect(await keys()).toEqual([]);
+  });
+
+  it('A-1: use only marks; a timer renews what was used in Redis, and nothing else', async () => {
+    const { it: mapping } = await mappings(redisUrl(), true, 300);
+    await mapping.register('used', URL_A, 'gw', 'sse', 'ann');
+    await mapping.register('unused', URL_A, 'gw', 'sse', 'ann');
+    mapping.start();
+    opened.push({ close: () => mapping.stop() });
+    const use = (): void => mapping.note(sha256Hex('used'), [ann, URL_A, sha256Hex('used'), 'sse', 'gw']);
+    const isThere = async (name: string): Promise<boolean> => (await keys()).some((key) => key.includes(`:${name}:`));
+    await until(async () => !(await isThere('unused')), { what: 'the unused one has expired' });
+    use();
+    expect(await isThere('used')).toBe(false); // that wrote nothing
+    await until(() => isThere('used'), { what: 'the timer has renewed it' });
+    expect(await isThere('unused')).toBe(false);
+    const [key] = await keys();
+    expect(await redis.pttl(key as string)).toBeLessThanOrEqual(300);
   });
 
   it('what is not a mapping in Redis is none', async () => {

@@ -1,3 +1,4 @@
+import { settledWithin } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { ANONYMOUS, sha256Hex } from '../common/principal.js';
 import { type AffinityCounters } from '../metrics/affinity-counters.js';
@@ -18,21 +19,39 @@ export interface SessionMappingsOptions {
 interface Mapping {
   readonly parts: PoolKeyParts;
   readonly redisKey: string;
+  /** Since Redis heard of it the last time. */
+  used: boolean;
 }
+
+/** A Redis that hangs must not keep the timer from its next turn. */
+const RENEWAL_TIMEOUT_MS = 1_000;
 
 /**
  * Which bound upstream session a downstream session has with a gateway (SPEC P-5):
  * (session id, URL, transport, gateway id) → key of the bound session. In memory, and in Redis where there is one.
- * A mapping is used only for the user that it was made for.
+ * A mapping is used only for the user that it was made for. Use only marks it; a timer renews what is marked (A-1).
  */
 export class SessionMappings {
   private readonly known = new Map<string, Map<string, Mapping>>(); // by session hash, then by the rest
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: SessionMappingsOptions,
     private readonly redis: RedisService,
     private readonly counters: AffinityCounters,
   ) {}
+
+  /** Begins to renew, every third of the TTL. Nothing to do without Redis. */
+  start(): void {
+    if (!this.options.enabled || !this.redis.configured) return;
+    this.timer = setTimeout(() => void this.renew().then(() => this.timer && this.start()), this.options.ttlMs / 3);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
 
   /**
    * @param user subject of the principal; undefined for an anonymous one
@@ -54,7 +73,7 @@ export class SessionMappings {
     const mine = this.known.get(sessionHash) ?? new Map<string, Mapping>();
     const before = mine.get(place);
     const redisKey = this.redisKey(sessionId, url, transport, gatewayId);
-    this.known.set(sessionHash, mine.set(place, { parts, redisKey }));
+    this.known.set(sessionHash, mine.set(place, { parts, redisKey, used: true }));
     // No Redis write per call (A-1): only what it does not have yet.
     if (before?.parts.join() !== parts.join()) await this.store(redisKey, parts);
   }
@@ -69,12 +88,14 @@ export class SessionMappings {
   ): Promise<PoolKeyParts | undefined> {
     if (!this.options.enabled || !SESSION_ID.test(sessionId)) return undefined;
     const place = placeOf(url, transport, gatewayId);
-    const local = this.known.get(sha256Hex(sessionId))?.get(place)?.parts;
+    const known = this.known.get(sha256Hex(sessionId))?.get(place);
+    const local = known?.parts;
     const parts = local ?? (await this.fetch(sessionId, url, gatewayId, transport));
     if (!parts || parts[0] !== userIdentity) {
       this.counters.misses += 1;
       return undefined;
     }
+    if (known) known.used = true;
     if (local) this.counters.localHits += 1;
     else this.counters.redisHits += 1;
     return parts;
@@ -86,9 +107,13 @@ export class SessionMappings {
     // A session for which nothing was registered looks nothing up.
     const mine = this.known.get(sessionHash);
     if (!mine) return;
-    const known = mine.get(placeOf(parts[1], parts[3], parts[4]))?.parts;
-    if (known?.[0] === parts[0]) this.counters.localHits += 1;
-    else this.counters.misses += 1;
+    const known = mine.get(placeOf(parts[1], parts[3], parts[4]));
+    if (known?.parts[0] !== parts[0]) {
+      this.counters.misses += 1;
+      return;
+    }
+    known.used = true;
+    this.counters.localHits += 1;
   }
 
   /** Lives and dies with its session: in memory at once, in Redis as soon as it hears of it, at the latest by its TTL. */
@@ -105,6 +130,19 @@ export class SessionMappings {
 
   private redisKey(sessionId: string, url: string, transport: Transport, gatewayId: string): string {
     return `${this.options.keyPrefix}session_mapping:${sessionId}:${sha256Hex(url).slice(0, 16)}:${transport}:${gatewayId}`;
+  }
+
+  /** Everything that was used, in one pipeline; what Redis has lost is there again. Never rejects. */
+  private async renew(): Promise<void> {
+    const pipeline = this.redis.client?.pipeline();
+    for (const mine of this.known.values()) {
+      for (const mapping of mine.values()) {
+        if (!mapping.used) continue;
+        mapping.used = false;
+        pipeline?.set(mapping.redisKey, JSON.stringify(mapping.parts), 'PX', this.options.ttlMs);
+      }
+    }
+    if (pipeline && pipeline.length > 0) await settledWithin(pipeline.exec(), RENEWAL_TIMEOUT_MS);
   }
 
   private async store(key: string, parts: PoolKeyParts): Promise<void> {

@@ -1,4 +1,5 @@
 import { Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { SecretBox } from '../common/secret-box.js';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { type Log, LOG } from '../logging/logger.js';
@@ -8,7 +9,9 @@ import { UpstreamConnector } from '../upstream/upstream.connector.js';
 import { UpstreamModule } from '../upstream/upstream.module.js';
 import { exposePoolMetrics } from './expose-metrics.js';
 import { SessionMappings } from './session-mappings.js';
-import { type SessionPoolOptions, SessionPoolService } from './session-pool.service.js';
+import { MemoryJournal, RedisJournal, SessionJournal } from './session-journal.js';
+import { SessionPoolService } from './session-pool.service.js';
+import { type SessionPoolOptions } from './session-pool.types.js';
 
 const MAX_REAP_INTERVAL_MS = 10_000;
 const MIN_REAP_INTERVAL_MS = 5;
@@ -31,15 +34,30 @@ const MIN_REAP_INTERVAL_MS = 5;
         ),
     },
     {
+      provide: SessionJournal,
+      inject: [SETTINGS, RedisService, SecretBox],
+      useFactory: (settings: Settings, redis: RedisService, box: SecretBox): SessionJournal => {
+        const { REPLICA_ID: replicaId, REDIS_KEY_PREFIX: keyPrefix } = settings;
+        return takenOver(settings, redis)
+          ? new RedisJournal({ replicaId, keyPrefix }, redis, box)
+          : new MemoryJournal();
+      },
+    },
+    {
       provide: SessionPoolService,
-      inject: [SETTINGS, UpstreamConnector, Metrics, LOG, SessionMappings],
+      inject: [SETTINGS, UpstreamConnector, Metrics, LOG, SessionMappings, SessionJournal, RedisService],
       useFactory: (
         settings: Settings,
         connector: UpstreamConnector,
         metrics: Metrics,
         log: Log,
         mappings: SessionMappings,
-      ) => new SessionPoolService(optionsFrom(settings), connector, metrics, log, mappings),
+        journal: SessionJournal,
+        redis: RedisService,
+      ) => {
+        const options = { ...optionsFrom(settings), detachAtDrain: takenOver(settings, redis) };
+        return new SessionPoolService(options, connector, metrics, log, mappings, journal);
+      },
     },
   ],
   exports: [SessionPoolService],
@@ -47,20 +65,28 @@ const MIN_REAP_INTERVAL_MS = 5;
 export class SessionPoolModule implements OnModuleInit, OnModuleDestroy {
   constructor(
     @Inject(SessionPoolService) private readonly pool: SessionPoolService,
+    private readonly mappings: SessionMappings,
     private readonly metrics: Metrics,
   ) {}
 
   onModuleInit(): void {
     exposePoolMetrics(this.pool, this.metrics);
     this.pool.start();
+    this.mappings.start();
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.mappings.stop();
     await this.pool.close();
   }
 }
 
-function optionsFrom(settings: Settings): SessionPoolOptions {
+/** Whether another replica may go on with our sessions, or end them: only then is it of use to leave them a word. */
+function takenOver(settings: Settings, redis: RedisService): boolean {
+  return redis.configured && settings.MCPGATEWAY_SESSION_AFFINITY_ENABLED;
+}
+
+function optionsFrom(settings: Settings): Omit<SessionPoolOptions, 'detachAtDrain'> {
   const shortest = Math.min(settings.MCP_SESSION_POOL_TTL, settings.MCP_SESSION_POOL_IDLE_EVICTION);
   return {
     enabled: settings.MCP_SESSION_POOL_ENABLED,
@@ -78,7 +104,7 @@ function optionsFrom(settings: Settings): SessionPoolOptions {
     healthCheckTimeoutMs: settings.MCP_SESSION_POOL_HEALTH_CHECK_TIMEOUT,
     leaseWarningMs: settings.MCP_SESSION_POOL_LEASE_WARNING,
     reapIntervalMs: Math.min(MAX_REAP_INTERVAL_MS, Math.max(MIN_REAP_INTERVAL_MS, shortest / 4)),
-    drainMs: settings.MCP_SESSION_POOL_CLEANUP_TIMEOUT,
+    closeGraceMs: settings.MCP_SESSION_POOL_CLEANUP_TIMEOUT,
     circuit: {
       threshold: settings.MCP_SESSION_POOL_CIRCUIT_BREAKER_THRESHOLD,
       resetMs: settings.MCP_SESSION_POOL_CIRCUIT_BREAKER_RESET,

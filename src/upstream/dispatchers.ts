@@ -5,16 +5,15 @@ import { type TlsMaterial } from './upstream.port.js';
 /** Standing streams have sockets of their own, so that they cannot starve calls (SPEC P-4). */
 export type SocketUse = 'call' | 'stream';
 
-/** Sockets to one origin for each use: the pool's caps bind long before. */
-const MAX_SOCKETS_PER_ORIGIN = 1_024;
-
 export interface DispatchersOptions {
   readonly connectTimeoutMs: number;
 }
 
 /**
  * The HTTP connections of this process to MCP servers: one `undici` agent for each TLS material and use, each with a
- * pool for every origin. No time-outs on headers or bodies: a call may be silent for minutes, and its own deadline ends
+ * pool for every origin. No cap on sockets: several gateways may share an origin, and what they may have open is bounded
+ * for each by MCP_SESSION_POOL_MAX_CALLS_PER_GATEWAY and _MAX_PER_GATEWAY (SPEC P-7); a lower one here would make calls
+ * wait that nobody could explain. No time-outs on headers or bodies: a call may be silent for minutes, and its own deadline ends
  * it (undici's default of 300 s would).
  */
 export class Dispatchers {
@@ -41,7 +40,6 @@ export class Dispatchers {
   private open(tls: TlsMaterial | undefined): Agent {
     const { connectTimeoutMs } = this.options;
     return new Agent({
-      connections: MAX_SOCKETS_PER_ORIGIN,
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -1,6 +1,7 @@
 import { CodedError, type CodedErrorOptions, type ErrorCode } from '../common/errors.js';
 
-export type UpstreamErrorCode = Extract<ErrorCode, `UPSTREAM_${string}` | 'CANCELLED'>;
+/** `UPSTREAM_ERROR` is none of them: there the way was sound, and the server's answer an error. */
+export type UpstreamErrorCode = Exclude<Extract<ErrorCode, `UPSTREAM_${string}` | 'CANCELLED'>, 'UPSTREAM_ERROR'>;
 
 /** Why a server could not be registered or reached (SPEC G-2). */
 export type ReasonClass = 'refused' | 'dns' | 'tls' | 'timeout' | 'unauthorized' | 'not-mcp' | 'network';

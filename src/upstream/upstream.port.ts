@@ -11,7 +11,10 @@ export type HeaderMap = Readonly<Record<string, string>>;
 /** What a request is for: a credential may differ (SPEC G-7 never uses a user's). */
 export type CredentialPurpose = 'call' | 'housekeeping';
 
-/** Adds credentials at the last moment, to each request anew, so that a rotated one is used at once (P-16). */
+/**
+ * Adds credentials at the last moment, to each request anew, so that a rotated one is used at once (P-16). What it throws
+ * as a `CodedError` reaches the caller as it is; anything else becomes UPSTREAM_UNAUTHORIZED. The session stays.
+ */
 export interface CredentialSource {
   headers(purpose: CredentialPurpose, signal?: AbortSignal): HeaderMap | Promise<HeaderMap>;
 }
@@ -67,6 +70,8 @@ export interface RequestOptions {
   readonly headers?: HeaderMap;
   /** Called with the id that the request got, before it is sent: for progress tokens and for `origin`. */
   readonly onId?: (id: number) => void;
+  /** The server has ended the stream of the answer and will go on when we come back, in so many milliseconds. */
+  readonly onPause?: (retryMs: number) => void;
 }
 
 /**
@@ -82,7 +87,7 @@ export type EndResult = 'terminated' | 'detached' | 'orphaned';
  *
  *   open -> closed          (by close(), or by itself when the server has gone: `lost` says why)
  *
- * Every failure is an `UpstreamError`; a JSON-RPC error of the server is a reply, not a failure.
+ * Every failure of the way is an `UpstreamError`; a JSON-RPC error of the server is a reply, not a failure.
  */
 export interface UpstreamSession {
   /** `Mcp-Session-Id` of a streamable HTTP server that keeps sessions. */
@@ -106,9 +111,23 @@ export interface UpstreamSession {
   close(ending: Ending): Promise<EndResult>;
 }
 
+/** Told of what happens on a session, beside its listener. Must not throw and not wait. */
+export interface SessionObserver {
+  /** A notification of the server. */
+  notification?(method: string): void;
+  /** The standing stream is open; after a break what the server said meanwhile may be lost. */
+  listening?(): void;
+  /** The session is of no more use; at most once. */
+  lost?(): void;
+}
+
 export interface ConnectOptions {
-  /** Client capabilities to declare (SPEC P-4); pooled sessions declare none. */
+  /**
+   * Client capabilities to declare (SPEC P-4); pooled sessions declare none. Where they are given somebody will listen,
+   * so what the server says before that waits for him.
+   */
   readonly clientCapabilities?: Readonly<Record<string, unknown>>;
+  readonly observer?: SessionObserver;
   /** Open the standing GET stream after `initialized` (bound and watch sessions; implied over SSE). */
   readonly listen?: boolean;
   readonly signal?: AbortSignal;

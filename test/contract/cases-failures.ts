@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals';
+import { CodedError } from '../../src/common/errors.js';
 import { TEST_TLS } from '../support/mcp-tls.js';
 import { type Bench, callTool, type ContractCase, failureOf, textOf } from './bench.js';
 
@@ -188,4 +189,50 @@ const losingCases: readonly ContractCase[] = [
   },
 ];
 
-export const failureCases: readonly ContractCase[] = [...connectingCases, ...losingCases];
+/** A source of credentials that fails is told as what it is; the session has nothing to do with it (P-8). */
+const credentialCases: readonly ContractCase[] = [
+  ...(['throws', 'rejects'] as const).map((how) => ({
+    title: `a source of credentials that ${how}: not sent, and the session stays (P-8)`,
+    run: async (bench: Bench) => {
+      const session = await bench.connect();
+      const failing = new Error('secret of the token endpoint');
+      bench.credentials = () => {
+        if (how === 'throws') throw failing;
+        return Promise.reject(failing);
+      };
+
+      const refused = [
+        await failureOf(callTool(session, 'counter', { callId: 'c' })),
+        await failureOf(session.notify('notifications/roots/list_changed')),
+        await failureOf(bench.connect()),
+      ];
+      for (const error of refused) {
+        expect(error).toMatchObject({ code: 'UPSTREAM_UNAUTHORIZED', reason: 'unauthorized', execution: 'none' });
+        expect(error.sessionSound).toBe(true);
+        expect(error.message).toContain('bench');
+        expect(error.message).not.toContain('secret');
+      }
+      bench.credentials = {};
+      expect(session.lost).toBeUndefined();
+      expect(textOf(await callTool(session, 'echo', { text: 'again' }))).toBe('again');
+      expect(bench.server.executionsOf('c')).toBe(0);
+    },
+  })),
+  {
+    title: 'a coded error of the source reaches the caller as it is (P-8)',
+    run: async (bench) => {
+      const session = await bench.connect();
+      const coded = new CodedError('INTERNAL', 'auth of gateway bench cannot be decrypted');
+      bench.credentials = () => Promise.reject(coded);
+
+      await expect(callTool(session, 'echo', { text: 'x' })).rejects.toBe(coded);
+      await expect(session.notify('notifications/roots/list_changed')).rejects.toBe(coded);
+      await expect(bench.connect()).rejects.toBe(coded);
+      bench.credentials = {};
+      expect(session.lost).toBeUndefined();
+      expect(textOf(await callTool(session, 'echo', { text: 'again' }))).toBe('again');
+    },
+  },
+];
+
+export const failureCases: readonly ContractCase[] = [...connectingCases, ...losingCases, ...credentialCases];

@@ -38,6 +38,7 @@ describe('resources and prompts through the gateway (SPEC D-6)', () => {
       resources: { listChanged: true, subscribe: true },
       prompts: { listChanged: true },
       logging: {},
+      completions: {},
     });
     expect((await client.listResources()).resources.map(({ uri }) => uri)).toEqual([
       ...['gw:two:test://static/one', 'gw:two:test://static/two', 'test://static/one', 'test://static/two'],

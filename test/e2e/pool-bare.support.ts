@@ -4,7 +4,8 @@ import { Metrics } from '../../src/metrics/metrics.js';
 import { RedisService } from '../../src/redis/redis.service.js';
 import { PoolKey, SessionPoolService, type Target } from '../../src/session-pool/index.js';
 import { SessionMappings } from '../../src/session-pool/session-mappings.js';
-import { type SessionPoolOptions } from '../../src/session-pool/session-pool.service.js';
+import { MemoryJournal, type SessionJournal } from '../../src/session-pool/session-journal.js';
+import { type SessionPoolOptions } from '../../src/session-pool/session-pool.types.js';
 import { UpstreamConnector } from '../../src/upstream/upstream.connector.js';
 import { type RawMcp, startRawMcp } from '../support/raw-mcp.js';
 import { useOf } from '../support/pool-use.js';
@@ -18,7 +19,7 @@ export async function endAll(): Promise<void> {
   for (const end of ends.splice(0).reverse()) await end();
 }
 
-export function makePool(options: Partial<SessionPoolOptions> = {}) {
+export function makePool(options: Partial<SessionPoolOptions> = {}, journal: SessionJournal = new MemoryJournal()) {
   const log = createLog({ LOG_LEVEL: 'silent', REPLICA_ID: 'test' });
   const metrics = new Metrics();
   const limits = { connectTimeoutMs: 1_000, transportTimeoutMs: 1_000, cleanupTimeoutMs: 500 };
@@ -45,7 +46,8 @@ export function makePool(options: Partial<SessionPoolOptions> = {}) {
       healthCheckTimeoutMs: 300,
       leaseWarningMs: 60_000,
       reapIntervalMs: 1_000,
-      drainMs: 200,
+      closeGraceMs: 200,
+      detachAtDrain: false,
       circuit: { threshold: 5, resetMs: 1_000 },
       calls: { maxInFlight: 1_000, maxQueued: 1_000 },
       ...options,
@@ -54,6 +56,7 @@ export function makePool(options: Partial<SessionPoolOptions> = {}) {
     metrics,
     log,
     mappings,
+    journal,
   );
   ends.push(async () => {
     await pool.close();

@@ -68,7 +68,7 @@ describe('500 random operations on the real pool with real servers (P-4, P-6 to 
         const hash = sessionHash(below(6), ended);
         ended.add(hash);
         pool.endDownstream(hash);
-      } else if (dice < 0.99) pool.drain();
+      } else if (dice < 0.99) pool.evictAll();
       else await Promise.race(running.values());
       if (next() < 0.5) await new Promise(setImmediate);
       const { total } = pool.numbers;

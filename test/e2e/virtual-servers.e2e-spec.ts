@@ -121,7 +121,7 @@ describe('the endpoint of a virtual server (SPEC G-9)', () => {
       tools: { listChanged: true },
       resources: { listChanged: true, subscribe: true },
       prompts: { listChanged: true },
-      logging: {},
+      ...{ logging: {}, completions: {} },
     });
     expect(client.getInstructions()).toBeUndefined();
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['say', 'two-add']);
@@ -145,6 +145,10 @@ describe('the endpoint of a virtual server (SPEC G-9)', () => {
       await expect(client.readResource({ uri })).rejects.toMatchObject({ code: -32002 });
       await expect(client.subscribeResource({ uri })).rejects.toMatchObject({ code: -32002 });
     }
+    const complete = (name: string) =>
+      client.complete({ ref: { type: 'ref/prompt', name }, argument: { name: 'name', value: '' } });
+    expect((await complete('two-greet')).completion.values).toEqual(['Ada', 'Alan', 'Grace']);
+    await expect(complete('one-greet')).rejects.toMatchObject({ code: -32602 });
     await expect(client.getPrompt({ name: 'one-greet' })).rejects.toMatchObject({ code: -32602 });
     expect([one.stats.requests['resources/read'], two.stats.requests['resources/read']]).toEqual([1, 1]);
   });

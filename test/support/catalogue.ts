@@ -12,6 +12,7 @@ import {
 } from '../../src/catalogue/index.js';
 import { type Database } from '../../src/database/database.js';
 import { openDatabase } from '../../src/database/open-database.js';
+import { MemoryLocks } from '../../src/redis/locks.js';
 import { createDatabase } from './services.js';
 
 /** A gateway as an administrator describes it. */
@@ -62,6 +63,13 @@ export function readingOf(lists: Partial<Record<CapabilityKind, ListReading>>): 
 /** A server with these tools. */
 export const tools = (...names: string[]): ServerReading =>
   readingOf({ tool: listOf(...names.map((name) => JSON.stringify({ name, inputSchema: { type: 'object' } }))) });
+
+/** For a catalogue that reads no server. */
+export const NO_REFRESH = {
+  upstream: { openUnpooled: () => Promise.reject(new Error('no server is read here')) },
+  locks: new MemoryLocks(),
+  refresh: { pageTimeoutMs: 1_000, totalTimeoutMs: 1_000 },
+};
 
 /** A fresh database with the tables of the service; the clean-ups are to be run in reverse order. */
 export async function openCatalogueDatabase(

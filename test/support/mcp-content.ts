@@ -1,3 +1,4 @@
+import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { type McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
@@ -16,6 +17,13 @@ export const PROMPTS = [
   { name: 'greet', description: 'With one', arguments: [{ name: 'name', description: 'Whom', required: true }] },
 ] as const;
 
+/** What `completion/complete` knows: the argument of prompt `greet`, and the variable of template `item`. */
+export const COMPLETIONS = { name: ['Ada', 'Alan', 'Grace'], id: ['1', '10', '2'] } as const;
+
+function complete(known: readonly string[]): (value: string | undefined) => string[] {
+  return (value = '') => known.filter((entry) => entry.startsWith(value));
+}
+
 export function addResources(mcp: McpServer): void {
   for (const { uri, name, description, mimeType } of RESOURCES) {
     mcp.registerResource(name, uri, { description, mimeType }, async () => ({
@@ -25,7 +33,7 @@ export function addResources(mcp: McpServer): void {
   const [item] = TEMPLATES;
   mcp.registerResource(
     item.name,
-    new ResourceTemplate(item.uriTemplate, { list: undefined }),
+    new ResourceTemplate(item.uriTemplate, { list: undefined, complete: { id: complete(COMPLETIONS.id) } }),
     { description: item.description, mimeType: item.mimeType },
     async (uri, { id }) => ({
       contents: [{ uri: uri.href, mimeType: item.mimeType, text: JSON.stringify({ id }) }],
@@ -50,7 +58,7 @@ export function addPrompts(mcp: McpServer): void {
   mcp.registerPrompt(hello.name, { description: hello.description }, async () => message('Hello!'));
   mcp.registerPrompt(
     greet.name,
-    { description: greet.description, argsSchema: { name: z.string() } },
+    { description: greet.description, argsSchema: { name: completable(z.string(), complete(COMPLETIONS.name)) } },
     async ({ name }) => message(`Hello, ${name}!`),
   );
 }

@@ -46,10 +46,11 @@ export function setListHandlers(server: Server, world: World): void {
   }
 }
 
-const BASE_ENTRIES = BASE_TOOLS.map(({ name, description, input, annotations }) => ({
+const BASE_ENTRIES = BASE_TOOLS.map(({ name, description, input, output, annotations }) => ({
   name,
   description,
   inputSchema: z.toJSONSchema(z.object(input), { io: 'input' }),
+  ...(output ? { outputSchema: z.toJSONSchema(z.object(output)) } : {}),
   annotations,
 }));
 

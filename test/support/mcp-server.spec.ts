@@ -100,7 +100,7 @@ describe('McpTestServer', () => {
     const server = await start({ kinds: ['prompts'], instructions: 'be kind' });
     const client = await connect(server);
 
-    expect(client.getServerCapabilities()).toEqual({ logging: {}, prompts: { listChanged: true } });
+    expect(client.getServerCapabilities()).toEqual({ completions: {}, logging: {}, prompts: { listChanged: true } });
     expect(client.getInstructions()).toBe('be kind');
   });
 

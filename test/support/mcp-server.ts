@@ -4,6 +4,7 @@ import { intercept, refuseMethod, refuseSession } from './mcp-faults.js';
 import { HttpFront, type StreamKind } from './mcp-front.js';
 import { type Incoming, readIncoming } from './mcp-incoming.js';
 import { type Faults, type McpServerOptions } from './mcp-options.js';
+import { type ProductSession } from './mcp-session.js';
 import { SessionTable } from './mcp-sessions.js';
 import { type McpStats } from './mcp-stats.js';
 import { World } from './mcp-world.js';
@@ -114,10 +115,14 @@ export class McpTestServer {
     );
   }
 
+  /** The sessions that subscribed to this resource; `listening`: an update would reach them now. */
+  subscribers(uri: string): readonly { readonly listening: boolean }[] {
+    return this.subscribed(uri).map(({ listening }) => ({ listening }));
+  }
+
   /** Tells the sessions that subscribed to this resource. */
   async updateResource(uri: string): Promise<void> {
-    const subscribed = [...this.table.open.values()].filter(({ product }) => product.subscribed.has(uri));
-    await Promise.all(subscribed.map(({ product }) => product.mcp.server.sendResourceUpdated({ uri })));
+    await Promise.all(this.subscribed(uri).map(({ mcp }) => mcp.server.sendResourceUpdated({ uri })));
   }
 
   /** Pings the client of every session over its standing stream and waits for the answers. */
@@ -145,6 +150,10 @@ export class McpTestServer {
     await this.stop();
   }
 
+  private subscribed(uri: string): ProductSession[] {
+    return [...this.table.open.values()].map(({ product }) => product).filter(({ subscribed }) => subscribed.has(uri));
+  }
+
   private async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (req.method === 'POST') this.front.track(res, 'post');
     const incoming = await readIncoming(this.world, req);
@@ -163,9 +172,9 @@ export class McpTestServer {
     const id = req.headers['mcp-session-id'];
     if (id === undefined && incoming.rpcMethod === 'initialize')
       return this.table.startHttp(req, res, incoming.message);
-    const session = typeof id === 'string' ? this.table.open.get(id)?.http : undefined;
-    if (!session) return refuseSession(this.world, res, id !== undefined);
-    if (req.method === 'GET') this.front.track(res, 'get');
+    const { http: session, product } = (typeof id === 'string' && this.table.open.get(id)) || {};
+    if (!session || !product) return refuseSession(this.world, res, id !== undefined);
+    if (req.method === 'GET') this.front.track((product.stream = res), 'get');
     if (req.method === 'GET' && req.headers['last-event-id']) board.change((stats) => (stats.resumed += 1));
     if (req.method === 'DELETE') board.change((stats) => (stats.deletes += 1));
     await session.handleRequest(req, res, incoming.message);

@@ -1,15 +1,20 @@
+import { type ServerResponse } from 'node:http';
 import { McpServer, type RegisteredTool } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { type CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import { type CallToolResult, type LoggingLevel, SetLevelRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { addPrompts, addResources, addSubscriptions } from './mcp-content.js';
 import { setListHandlers } from './mcp-lists.js';
-import { BASE_TOOLS, type TestTool, textResult, type ToolCall } from './mcp-tools.js';
+import { type TestTool, textResult, type ToolCall } from './mcp-tool-kit.js';
+import { BASE_TOOLS } from './mcp-tools.js';
 import { type World } from './mcp-world.js';
+import { until } from './until.js';
 
 /** The product side of one session: an SDK `McpServer` with the test's tools, resources and prompts. */
 export class ProductSession {
   readonly mcp: McpServer;
   readonly subscribed = new Set<string>();
-  private readonly memory = { counter: 0 };
+  /** The last GET of the session. */
+  stream: ServerResponse | undefined;
+  private readonly memory: { counter: number; level: LoggingLevel } = { counter: 0, level: 'debug' };
   private readonly extras = new Map<string, RegisteredTool>();
 
   constructor(private readonly world: World) {
@@ -22,6 +27,11 @@ export class ProductSession {
     };
     this.mcp = new McpServer({ name, version: '1.2.3' }, { capabilities, ...(instructions ? { instructions } : {}) });
     this.offer();
+  }
+
+  /** Has a standing stream; with its headers out, the SDK has it in its books. */
+  get listening(): boolean {
+    return this.stream?.headersSent === true && !this.stream.destroyed;
   }
 
   addExtra(name: string): void {
@@ -49,12 +59,20 @@ export class ProductSession {
     }
     if (world.offers('prompts')) addPrompts(mcp);
     setListHandlers(mcp.server, world);
+    mcp.server.setRequestHandler(SetLevelRequestSchema, ({ params }) => {
+      this.memory.level = params.level;
+      return {};
+    });
   }
 
   private add(tool: TestTool): void {
-    const { description, annotations, input } = tool;
-    this.mcp.registerTool(tool.name, { description, annotations, inputSchema: input }, (args, extra) =>
-      this.run(tool, args, { world: this.world, mcp: this.mcp, memory: this.memory, extra }),
+    const { world, mcp, memory } = this;
+    const { description, annotations, input, output } = tool;
+    const schemas = { inputSchema: input, ...(output ? { outputSchema: output } : {}) };
+    const listening = async (): Promise<void> =>
+      void (await until(() => this.listening, { what: 'a standing stream' }));
+    mcp.registerTool(tool.name, { description, annotations, ...schemas }, (args: unknown, extra: ToolCall['extra']) =>
+      this.run(tool, args, { world, mcp, memory, extra, listening }),
     );
   }
 

@@ -52,6 +52,7 @@ export class SessionTable {
     const product = new ProductSession(this.world);
     const transport = new SSEServerTransport('/messages', stream);
     transport.onclose = () => this.remove(transport.sessionId);
+    product.stream = stream;
     this.add(transport.sessionId, { product, sse: { transport, stream } });
     await product.mcp.connect(transport);
   }

@@ -12,6 +12,8 @@ export interface McpStats {
   /** Tool handlers that began to run, and of these the ones that were aborted (cancelled, or their session ended). */
   executions: number;
   cancelled: number;
+  /** Progress notifications that tools have sent. */
+  progress: number;
   /** Requests that named a session which is not there. */
   badSession: number;
   /** GET requests with `Last-Event-ID`. */
@@ -43,6 +45,7 @@ export class StatsBoard {
     calls: {},
     executions: 0,
     cancelled: 0,
+    progress: 0,
     badSession: 0,
     resumed: 0,
     openSessions: 0,

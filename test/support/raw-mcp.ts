@@ -25,7 +25,7 @@ type Answer = (message: RawMessage, res: ServerResponse, req: IncomingMessage) =
  */
 export async function startRawMcp(
   answer: Answer,
-  options: { deleteStatus?: number; initializeDelayMs?: number } = {},
+  options: { deleteStatus?: number; initializeDelayMs?: number; stateless?: boolean } = {},
 ): Promise<RawMcp> {
   const count: Record<string, number> = {};
   const declared: unknown[] = [];
@@ -41,7 +41,8 @@ export async function startRawMcp(
       if (req.method !== 'POST') return void res.writeHead(405).end();
       if (message.id === undefined) return void res.writeHead(202).end();
       const reply = (): void => {
-        const result = name === 'initialize' ? initialized(res, serial) : answer(message, res, req);
+        const result =
+          name === 'initialize' ? initialized(res, options.stateless ? undefined : serial) : answer(message, res, req);
         if (res.headersSent || result === undefined) return;
         const body = JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
         res.writeHead(200, { 'content-type': 'application/json' }).end(body);
@@ -63,8 +64,8 @@ export async function startRawMcp(
   };
 }
 
-function initialized(res: ServerResponse, serial: number): unknown {
-  res.setHeader('mcp-session-id', `raw-${serial}`);
+function initialized(res: ServerResponse, serial: number | undefined): unknown {
+  if (serial !== undefined) res.setHeader('mcp-session-id', `raw-${serial}`);
   return { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'raw', version: '1' } };
 }
 

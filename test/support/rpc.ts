@@ -44,13 +44,23 @@ export function request(method: string, params?: unknown): Record<string, unknow
 }
 
 /** Opens a session at `/mcp` by hand; returns the headers that its requests need. */
-export async function initialize(
+export function initialize(
   url: string,
   headers: Record<string, string> = {},
   protocolVersion = '2025-11-25',
 ): Promise<Record<string, string>> {
-  const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'test', version: '1' } };
-  const answer = await post(`${url}/mcp`, request('initialize', params), headers);
+  return initializeAt(`${url}/mcp`, headers, protocolVersion);
+}
+
+/** The same at any endpoint. */
+export async function initializeAt(
+  endpoint: string,
+  headers: Record<string, string> = {},
+  protocolVersion = '2025-11-25',
+  capabilities: object = {},
+): Promise<Record<string, string>> {
+  const params = { protocolVersion, capabilities, clientInfo: { name: 'test', version: '1' } };
+  const answer = await post(endpoint, request('initialize', params), headers);
   const id = answer.headers.get('mcp-session-id');
   if (answer.status !== 200 || id === null) throw new Error(`initialize: HTTP ${answer.status} ${answer.text}`);
   return { ...headers, 'mcp-session-id': id, 'mcp-protocol-version': protocolVersion };

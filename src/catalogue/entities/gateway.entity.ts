@@ -1,4 +1,5 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, Unique, UpdateDateColumn } from 'typeorm';
+import { type RefreshKind } from '../refresh/refresh-kinds.js';
 import { type SessionPolicy, type TransportChoice } from '../gateway-spec.js';
 import { type Transport } from '../../session-pool/index.js';
 
@@ -97,6 +98,10 @@ export class GatewayRecord {
 
   @Column('bigint', { name: 'refreshed_seq', default: 0 })
   refreshedSeq: string;
+
+  /** Lists that somebody asked to be read since the last refresh began. */
+  @Column('text', { name: 'dirty_kinds', array: true, default: '{}' })
+  dirtyKinds: RefreshKind[];
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt: Date;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { listOf, openCatalogueDatabase, readingOf, SPEC } from '../../../test/support/catalogue.js';
+import { listOf, NO_REFRESH, openCatalogueDatabase, readingOf, SPEC } from '../../../test/support/catalogue.js';
 import { until } from '../../../test/support/until.js';
 import { CodedError } from '../../common/errors.js';
 import { SecretBox } from '../../common/secret-box.js';
@@ -18,6 +18,7 @@ describe.each(['postgres', 'embedded'] as const)('VirtualServers on %s (SPEC G-9
     database = await openCatalogueDatabase(kind, (cleanup) => void cleanups.push(cleanup));
     const { dataSource } = database;
     catalogue = new CatalogueService({
+      ...NO_REFRESH,
       database: dataSource,
       secretBox: new SecretBox([randomBytes(32).toString('base64')]),
       separator: '-',

@@ -47,20 +47,25 @@ export class EdgeService {
       if (req.headers.origin !== undefined && this.origins.preflight(req, res)) return;
       const handler = this.handlerOf(path);
       if (handler) void this.run(exchange, handler);
-      else this.passOn(exchange, PROBES.has(path), behind);
+      else this.passOn(exchange, path, behind);
     });
   }
 
   /** From now on requests are refused with 503; resolves when those that run have been answered. Remembered. */
   drain(): Promise<void> {
     this.draining = true;
-    this.sessions.interruptStreams(); // they would never end by themselves
+    this.sessions.releaseStreams(); // they would never end by themselves
     this.changes.interrupt();
     this.drained ??= new Promise<void>((resolve) => {
       this.idle = resolve;
       if (this.running.size === 0) resolve();
     });
     return this.drained;
+  }
+
+  /** The time is up: the streams of what still runs end, too, with a hint to come back. */
+  interrupt(): void {
+    this.sessions.interruptStreams();
   }
 
   get inFlight(): number {
@@ -87,12 +92,14 @@ export class EdgeService {
   }
 
   /** To Express. Its requests are waited for by the drain, too; only probes are answered to the very end. */
-  private passOn(exchange: EdgeExchange, probe: boolean, behind: readonly RequestListener[]): void {
+  private passOn(exchange: EdgeExchange, path: string, behind: readonly RequestListener[]): void {
     const { req, res, requestId } = exchange;
+    const probe = PROBES.has(path);
     try {
       this.origins.check(req.headers, probe);
       if (this.draining && !probe) throw shuttingDown();
     } catch (error) {
+      if (path === '/messages' || mcpPathOf(path, 'sse')) return void exchange.refuseFor(error, this.log);
       return exchange.problem(toCodedError(error));
     }
     req.headers['x-request-id'] = requestId;

@@ -1,4 +1,5 @@
 import { type CatalogueService, type CatalogueView } from '../../catalogue/index.js';
+import { DownstreamError } from '../downstream.errors.js';
 
 /** Where an MCP endpoint stands. */
 export interface McpPath {
@@ -6,14 +7,14 @@ export interface McpPath {
   readonly path: string;
   /** The route, for metrics. */
   readonly label: string;
-  /** One gateway alone (SPEC G-10). */
+  /** One gateway alone (SPEC G-10), as the path names it. */
   readonly gatewayId?: string;
-  /** One virtual server (SPEC G-9). */
+  /** One virtual server (SPEC G-9), as the path names it. Neither of them: all gateways. */
   readonly serverId?: string;
 }
 
-/** The two transports at one place are one endpoint. */
-const ROUTE = /^\/(gateways|servers)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/(mcp|sse)$/;
+const ROUTE = /^\/(gateways|servers)\/([^/]+)\/(mcp|sse)$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The MCP endpoint of a path, without its query. @param transport what its last part must be */
 export function mcpPathOf(path: string, transport: 'mcp' | 'sse'): McpPath | undefined {
@@ -23,8 +24,15 @@ export function mcpPathOf(path: string, transport: 'mcp' | 'sse'): McpPath | und
   return { path, label: `/${kind}/:id/${transport}`, ...(kind === 'gateways' ? { gatewayId: id } : { serverId: id }) };
 }
 
-/** What is shown there. Whether there is such a gateway or server, its `describe` tells. */
+/** What the endpoint shows. @throws DownstreamError NOT_FOUND for what cannot be the id of a gateway or server */
 export function viewAt({ gatewayId, serverId }: McpPath, catalogue: CatalogueService): CatalogueView {
-  if (serverId !== undefined) return catalogue.servers.view(serverId);
-  return gatewayId === undefined ? catalogue.all : catalogue.gatewayAlone(gatewayId);
+  const id = gatewayId ?? serverId;
+  if (id === undefined) return catalogue.all;
+  if (!UUID.test(id)) {
+    throw new DownstreamError(
+      'NOT_FOUND',
+      `there is no such ${gatewayId === undefined ? 'virtual server' : 'gateway'}`,
+    );
+  }
+  return gatewayId === undefined ? catalogue.servers.view(id) : catalogue.gatewayAlone(id);
 }

@@ -2,6 +2,7 @@ import { type CodedError } from '../../common/errors.js';
 import { type Id, responseParts } from '../../common/jsonrpc.js';
 import { type Reply } from '../../execution/index.js';
 import { errorBody } from '../error-body.js';
+import { isPrimed } from '../protocol.js';
 import { type Answer } from '../session/answer.js';
 import { type McpSession } from '../session/mcp-session.js';
 import { type EventStream } from '../stream/event-stream.js';
@@ -30,6 +31,11 @@ export class HttpAnswer implements Answer {
 
   interim(frame: Buffer): void {
     this.streaming().send([frame]);
+  }
+
+  /** Only where the client knows how to come back: its stream began with an id. */
+  pause(retryMs: number): void {
+    if (isPrimed(this.session.terms.protocolVersion)) this.streaming().interrupt(retryMs);
   }
 
   reply({ kind, raw }: Reply): void {

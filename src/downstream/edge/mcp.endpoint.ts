@@ -3,6 +3,7 @@ import { AccessService } from '../../auth/access.service.js';
 import { CatalogueService } from '../../catalogue/index.js';
 import { type Id, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type Principal } from '../../common/principal.js';
+import { traceparentOf } from '../../common/traceparent.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
@@ -26,7 +27,6 @@ import {
   parseMessage,
 } from './protocol-checks.js';
 import { StreamOpener } from './stream-opener.js';
-import { traceparentOf } from './trace.js';
 
 const ALLOW = 'GET, POST, DELETE';
 

@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AccessService } from '../../auth/access.service.js';
 import { CatalogueService } from '../../catalogue/index.js';
+import { clientSignal } from '../../common/client-signal.js';
+import { traceparentOf } from '../../common/traceparent.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { CallRunner } from './call-runner.js';
 import { type EdgeExchange } from './edge-exchange.js';
 import { checkContentType, parseMessage } from './protocol-checks.js';
-import { traceparentOf } from './trace.js';
 
 /** `POST /rpc` (SPEC D-4): one JSON-RPC request without a session. Here a client that goes away cancels (D-8). */
 @Injectable()
@@ -34,16 +35,13 @@ export class RpcEndpoint {
       );
     }
     const caller = this.access.callerOf(principal, exchange.req.headers);
-    const gone = new AbortController();
-    exchange.res.once('close', () => {
-      if (!exchange.res.writableFinished) gone.abort(new DownstreamError('CANCELLED', 'the client went away'));
-    });
+    const signal = clientSignal(exchange.res);
     const traceparent = traceparentOf(exchange.header('traceparent'));
     await this.runner.run(
       exchange,
       '/rpc',
       { ...message, method, id },
-      { caller, view: this.catalogue.all, signal: gone.signal, ...(traceparent === undefined ? {} : { traceparent }) },
+      { caller, view: this.catalogue.all, signal, ...(traceparent === undefined ? {} : { traceparent }) },
     );
   }
 }

@@ -8,6 +8,8 @@ import { type Reply } from '../../execution/index.js';
 export interface Answer {
   /** A notification or a question of the server while the request runs. @param frame one whole message */
   interim(frame: Buffer): void;
+  /** There will be more, but not soon; the client may come back for it (MCP 2025-11-25, Transports: polling). */
+  pause?(retryMs: number): void;
   reply(reply: Reply): void;
   /** Failed after it was accepted. */
   fail(error: CodedError): void;

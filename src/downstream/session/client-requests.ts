@@ -27,6 +27,7 @@ export class ClientRequests {
   ask(write: (frame: Buffer) => void, method: string, params: Buffer | undefined, signal: AbortSignal): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.closed) return reject(this.closed);
+      if (signal.aborted) return reject(signal.reason as Error);
       const id = (this.last += 1);
       const key = String(id);
       const over = (): void => {
@@ -44,7 +45,6 @@ export class ClientRequests {
         settle: (reply) => (over(), resolve(reply)),
         fail: (error) => (over(), reject(error)),
       });
-      if (signal.aborted) return withdraw();
       signal.addEventListener('abort', withdraw, { once: true });
       write(requestFrame(id, method, own));
     });

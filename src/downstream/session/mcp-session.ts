@@ -73,6 +73,8 @@ export class McpSession {
   private readonly streams = new Map<string, EventStream>();
   private readonly log: EventLog;
   private lastStream = 0;
+  /** When clients should come back, once the streams are to end. */
+  private releasing: number | undefined;
   private ended = false;
 
   constructor(
@@ -161,6 +163,7 @@ export class McpSession {
       if (error.code === 'INTERNAL') this.services.reportUnforeseen(thrown, message.method, extras.requestId);
     } finally {
       this.running.delete(key);
+      if (this.releasing !== undefined) this.release(this.releasing);
     }
     this.services.count(this.label, message.method, outcome);
   }
@@ -189,6 +192,12 @@ export class McpSession {
   /** Drops events that are too old. */
   trim(): void {
     this.log.trim();
+  }
+
+  /** `interruptStreams`, as soon as no request runs: what is promised is answered on the streams that are open. */
+  release(retryMs: number): void {
+    this.releasing = retryMs;
+    if (this.running.size === 0) this.interruptStreams(retryMs);
   }
 
   /** Every connection ends, the session goes on (on another replica, if there is one). */
@@ -220,7 +229,11 @@ export class McpSession {
 
   private sinkOf(answer: Answer): ClientSink {
     const write = (frame: Buffer): void => answer.interim(frame);
-    return { notify: write, ask: (method, params, signal) => this.asked.ask(write, method, params, signal) };
+    return {
+      notify: write,
+      ask: (method, params, signal) => this.asked.ask(write, method, params, signal),
+      ...(answer.pause && { pause: (retryMs: number) => answer.pause?.(retryMs) }),
+    };
   }
 
   private clientSession({ clientCapabilities }: SessionTerms): ClientSession {

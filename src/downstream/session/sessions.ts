@@ -60,7 +60,12 @@ export class Sessions extends SessionRegistry<McpSession> implements OnModuleIni
     session.receive(message, extras);
   }
 
-  /** Every event stream ends with a hint to come back; sessions go on. */
+  /** Event streams end with a hint to come back, each when no request of its session runs any more; sessions go on. */
+  releaseStreams(): void {
+    for (const session of this) session.release(RETRY_MS);
+  }
+
+  /** They end now. */
   interruptStreams(): void {
     for (const session of this) session.interruptStreams(RETRY_MS);
   }

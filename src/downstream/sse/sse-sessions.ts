@@ -1,14 +1,15 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { CatalogueService } from '../../catalogue/index.js';
+import { toCodedError } from '../../common/errors.js';
 import { responseParts, type RpcMessage } from '../../common/jsonrpc.js';
 import { type Caller, type Principal } from '../../common/principal.js';
+import { traceparentOf } from '../../common/traceparent.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { type EdgeExchange } from '../edge/edge-exchange.js';
 import { type McpPath, viewAt } from '../edge/endpoints.js';
 import { StreamOpener } from '../edge/stream-opener.js';
-import { traceparentOf } from '../edge/trace.js';
 import { initializeResult, termsOf } from '../initialize.js';
 import { McpSession } from '../session/mcp-session.js';
 import { Sessions } from '../session/sessions.js';
@@ -110,12 +111,18 @@ export class SseSessions implements OnModuleDestroy {
     if (this.initialized.has(session)) {
       return answer.fail(new DownstreamError('BAD_REQUEST', 'this session is initialized already'));
     }
-    const terms = termsOf(params, 'sse');
-    const description = await session.view.describe();
-    this.initialized.add(session);
-    session.agree(terms);
-    session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
-    this.services.count(session.label, 'initialize', 'ok');
+    try {
+      const terms = termsOf(params, 'sse');
+      const description = await session.view.describe();
+      this.initialized.add(session);
+      session.agree(terms);
+      session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
+      this.services.count(session.label, 'initialize', 'ok');
+    } catch (thrown) {
+      const error = toCodedError(thrown);
+      if (error.code === 'INTERNAL') throw thrown;
+      answer.fail(error); // on the stream, where the client looks for it
+    }
   }
 
   private left(session: McpSession): void {

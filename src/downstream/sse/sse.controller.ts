@@ -66,6 +66,8 @@ export class SseController {
 
   private async listen(req: AdmittedRequest, res: ServerResponse, path: McpPath): Promise<void> {
     const exchange = exchangeOf(req, res);
+    // Express takes HEAD for a GET: a stream that nobody reads would block its connection for ever.
+    if (req.method !== 'GET') throw new DownstreamError('METHOD_NOT_ALLOWED', 'use GET', { details: { allow: 'GET' } });
     checkAcceptStream(exchange);
     const lastEventId = exchange.header('last-event-id');
     if (lastEventId !== undefined && this.sessions.resumable) {

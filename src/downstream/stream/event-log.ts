@@ -35,14 +35,14 @@ export class EventLog {
     private readonly now: () => number,
   ) {}
 
-  /** @returns undefined for an event that is too large to be kept */
+  /** @returns undefined for an event that is not kept: too large, or no room is left for it */
   add(stream: LoggedEvent['stream'], seq: number, event: SseEvent): LoggedEvent | undefined {
     if (event.bytes > this.limits.maxEventBytes) return undefined;
     const logged = { seq, event, at: this.now(), stream };
     this.events.push(logged);
     this.count(event.bytes);
     this.trim();
-    return logged;
+    return this.events.at(-1) === logged ? logged : undefined;
   }
 
   /** Drops what is too old, or too much. */

@@ -10,7 +10,7 @@ const HEADERS = {
 
 export interface SseConnectionOptions {
   readonly headers: Readonly<Record<string, string>>;
-  /** What may wait in memory for a slow reader; beyond it the connection is cut, and the client may resume. */
+  /** If that much still waits for a slow reader when the next event comes, the connection is cut; he may resume. */
   readonly maxBufferedBytes: number;
 }
 
@@ -34,15 +34,20 @@ export class SseConnection {
   write({ parts }: SseEvent): boolean {
     if (!this.open) return false;
     const { res } = this;
+    // Only what came before counts: one large event must reach a reader who does read.
+    if (res.writableLength > this.options.maxBufferedBytes) {
+      res.destroy();
+      return false;
+    }
     if (parts.length > 1) res.cork();
     for (const part of parts) res.write(part);
     if (parts.length > 1) res.uncork();
-    if (res.writableLength > this.options.maxBufferedBytes) res.destroy();
     return true;
   }
 
+  /** Not needed while an event is on its way. */
   keepAlive(): void {
-    this.write(KEEP_ALIVE);
+    if (!this.res.writableNeedDrain) this.write(KEEP_ALIVE);
   }
 
   /** @param retryMs tells the client when to come back; undefined: it need not */

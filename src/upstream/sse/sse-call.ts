@@ -1,5 +1,5 @@
+import { CodedError } from '../../common/errors.js';
 import { requestFrame } from '../../common/jsonrpc.js';
-import { UpstreamError } from '../upstream.errors.js';
 import { type HeaderMap, type RawJson, type UpstreamReply } from '../upstream.port.js';
 import { Post } from './post.js';
 
@@ -18,15 +18,15 @@ export class SseCall {
     readonly method: string,
     params: RawJson | undefined,
     headers: HeaderMap | undefined,
-    private readonly done: (outcome: UpstreamReply | UpstreamError) => void,
+    private readonly done: (outcome: UpstreamReply | CodedError) => void,
   ) {
     this.post = new Post(requestFrame(id, method, params), 'call', headers);
   }
 
-  settle(outcome: UpstreamReply | UpstreamError): void {
+  settle(outcome: UpstreamReply | CodedError): void {
     if (this.settled) return;
     this.settled = true;
-    this.answered = !(outcome instanceof UpstreamError);
+    this.answered = !(outcome instanceof CodedError);
     this.done(outcome);
   }
 }

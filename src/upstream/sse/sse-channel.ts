@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { withDeadline } from '../../common/deadline.js';
+import { CodedError } from '../../common/errors.js';
 import { UpstreamError } from '../upstream.errors.js';
 import { type Post } from './post.js';
 import { type SseErrors } from './sse-errors.js';
@@ -29,7 +30,7 @@ export class SseChannel {
   private readonly posting = new AsyncLocalStorage<Post>();
   private readonly ended = new AbortController();
   private opened = false;
-  private refusal: UpstreamError | undefined;
+  private refusal: CodedError | undefined;
 
   constructor(
     url: string,
@@ -58,13 +59,13 @@ export class SseChannel {
 
   /**
    * @returns when the server has taken the message (2xx); its answer, if any, comes on the stream
-   * @throws UpstreamError; whether that ends the session is for the session to say (`fail`)
+   * @throws UpstreamError, or what the credentials' source threw; whether that ends the session is for the session to say (`fail`)
    */
   async send(post: Post): Promise<void> {
     try {
       await this.posting.run(post, () => this.transport.send(STAND_IN));
     } catch (error) {
-      throw error instanceof UpstreamError ? error : this.errors.notMcp((error as Error).message, error);
+      throw error instanceof CodedError ? error : this.errors.notMcp((error as Error).message, error);
     }
   }
 
@@ -74,10 +75,10 @@ export class SseChannel {
   }
 
   /** Ends the channel for a reason. POSTs in flight go on: their own status may say that they were not executed. */
-  fail(error: UpstreamError): void {
+  fail(error: CodedError): void {
     if (this.ended.signal.aborted) return;
     this.end(error);
-    this.events.onEnd(error);
+    this.events.onEnd(error instanceof UpstreamError ? error : this.errors.lost(error.message, error));
   }
 
   /** Ends the channel and all its HTTP requests without a word. */
@@ -98,7 +99,7 @@ export class SseChannel {
     });
   }
 
-  private end(error: UpstreamError): void {
+  private end(error: CodedError): void {
     this.ended.abort(error);
     void this.transport.close();
     // The eventsource package arms its reconnect timer right *after* it has reported an error: close once more, then.
@@ -107,7 +108,7 @@ export class SseChannel {
 
   /** Whatever the SDK reports. */
   private broken(error: Error): void {
-    if (error instanceof UpstreamError) return; // of a POST: `send` tells its caller
+    if (error instanceof CodedError) return; // of a POST: `send` tells its caller
     if (!this.opened) return this.fail(this.refusal ?? this.errors.notMcp(error.message, error));
     this.fail(this.errors.lost(`the event stream ended or broke (${error.message})`, error));
   }
@@ -117,7 +118,7 @@ export class SseChannel {
       return await this.http.openStream(url, new Headers(init.headers), init.signal ?? this.ended.signal);
     } catch (error) {
       // The eventsource package makes a text of it and forgets the rest.
-      this.refusal ??= error as UpstreamError;
+      this.refusal ??= error as CodedError;
       throw error;
     }
   }

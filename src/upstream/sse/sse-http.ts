@@ -1,11 +1,13 @@
 import { type Readable } from 'node:stream';
 import { fetch, request } from 'undici';
 import { settledWithin, withDeadline } from '../../common/deadline.js';
+import { CodedError } from '../../common/errors.js';
 import { type ConnectorOptions } from '../connector-options.js';
+import { credentialHeaders } from '../credential-headers.js';
 import { type Dispatchers } from '../dispatchers.js';
 import { toUpstreamError } from '../network-errors.js';
 import { isAccepted, refusalOf } from '../streamable-http/refusal.js';
-import { UpstreamError } from '../upstream.errors.js';
+import { type UpstreamError } from '../upstream.errors.js';
 import { type CredentialPurpose, type Target } from '../upstream.port.js';
 import { type Post } from './post.js';
 import { type SseErrors } from './sse-errors.js';
@@ -45,7 +47,7 @@ export class SseHttp {
       if (!isRedirect(response.status)) this.streaming = await this.isEventStream(response);
       return response; // undici's class and Node's are one code in two packages
     } catch (error) {
-      throw toUpstreamError(error, { ...this.errors, execution: 'none' });
+      throw error instanceof CodedError ? error : toUpstreamError(error, { ...this.errors, execution: 'none' });
     }
   }
 
@@ -112,7 +114,7 @@ export class SseHttp {
     sdk: Headers,
     signal: AbortSignal,
   ): Promise<Record<string, string>> {
-    const merged = new Headers(await this.target.credentials.headers(purpose, signal));
+    const merged = new Headers(await credentialHeaders(this.target, purpose, signal));
     for (const [name, value] of sdk) merged.set(name, value);
     return Object.fromEntries(merged);
   }
@@ -122,8 +124,8 @@ export class SseHttp {
     if (url.origin !== this.origin) throw this.errors.notMcp(`leads to another origin, ${url.origin}`);
   }
 
-  private failureOf(error: unknown, post: Post): UpstreamError {
-    if (error instanceof UpstreamError) return error;
+  private failureOf(error: unknown, post: Post): CodedError {
+    if (error instanceof CodedError) return error as CodedError;
     const execution = post.sent ? 'unknown' : 'none';
     if (post.giveUp.signal.aborted) return this.errors.cancelled(execution, error);
     return toUpstreamError(error, { ...this.errors, execution });

@@ -14,7 +14,7 @@ export class SseConnector implements Connector {
 
   /** Opens the stream and initializes; `listen` is implied. A session half made is closed. */
   async connect(target: Target, options: ConnectOptions = {}): Promise<UpstreamSession> {
-    const session = new SseSession(target, this.dispatchers, this.options);
+    const session = new SseSession(target, this.dispatchers, this.options, options);
     try {
       await session.open(options.signal);
       await initialize(session, target.gatewayName, this.options, options, (server) => session.initialized(server));

@@ -1,15 +1,18 @@
 import { type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
+import { CodedError } from '../../common/errors.js';
 import { notificationFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers } from '../dispatchers.js';
-import { refuseServerRequest, toMessage } from '../server-requests.js';
+import { Inbox } from '../inbox.js';
 import { UpstreamError } from '../upstream.errors.js';
 import {
+  type ConnectOptions,
   type Ending,
   type EndResult,
   type RawJson,
   type RequestOptions,
   type ServerInfo,
+  type SessionObserver,
   type Target,
   type UpstreamMessage,
   type UpstreamReply,
@@ -37,14 +40,22 @@ export class SseSession implements UpstreamSession {
   private readonly errors: SseErrors;
   private readonly calls = new Map<number, SseCall>();
   private lastId = 0;
-  private listener: ((message: UpstreamMessage) => void) | undefined;
+  private readonly inbox: Inbox;
+  private readonly observer: SessionObserver | undefined;
   private closing: Promise<EndResult> | undefined;
 
   constructor(
     target: Target,
     dispatchers: Dispatchers,
     private readonly limits: ConnectorOptions,
+    { observer, clientCapabilities }: ConnectOptions = {},
   ) {
+    this.observer = observer;
+    this.inbox = new Inbox({
+      expectsListener: clientCapabilities !== undefined,
+      ...(observer ? { observer } : {}),
+      respond: (id, reply) => this.respond(id, reply),
+    });
     this.errors = new SseErrors(target);
     const http = new SseHttp(target, dispatchers, limits, this.errors);
     this.channel = new SseChannel(target.url, http, this.errors, {
@@ -74,7 +85,7 @@ export class SseSession implements UpstreamSession {
       const call = new SseCall(id, method, params, options.headers, (outcome) => {
         signal?.removeEventListener('abort', cancel);
         this.calls.delete(id);
-        if (outcome instanceof UpstreamError) reject(outcome);
+        if (outcome instanceof CodedError) reject(outcome);
         else resolve(outcome);
       });
       this.calls.set(id, call);
@@ -92,7 +103,7 @@ export class SseSession implements UpstreamSession {
   }
 
   onMessage(listener: (message: UpstreamMessage) => void): void {
-    this.listener = listener;
+    this.inbox.listen(listener);
   }
 
   /** Both endings are one here: the protocol has no DELETE, the end of the stream is the end of the session. */
@@ -108,9 +119,9 @@ export class SseSession implements UpstreamSession {
       // The stream went while the POST was under way: nothing will bring the answer.
       if (this.lost) call.settle(this.errors.interrupted('the session ended during the call', 'unknown'));
     } catch (error) {
-      call.settle(error as UpstreamError);
+      call.settle(error as CodedError);
       // An answered call has no use for its POST any more, nor is the session ill because of it.
-      if (!call.answered) this.note(error as UpstreamError, call.post);
+      if (!call.answered) this.note(error as CodedError, call.post);
     }
   }
 
@@ -123,7 +134,7 @@ export class SseSession implements UpstreamSession {
     try {
       await this.channel.send(post);
     } catch (error) {
-      this.note(error as UpstreamError, post);
+      this.note(error as CodedError, post);
       throw error;
     } finally {
       signal?.removeEventListener('abort', giveUp);
@@ -131,8 +142,9 @@ export class SseSession implements UpstreamSession {
   }
 
   /** Which failures of a POST end the session: the server does not know it, does not want us, or cannot be reached. */
-  private note(error: UpstreamError, post: Post): void {
+  private note(error: CodedError, post: Post): void {
     if (this.closing || post.giveUp.signal.aborted) return; // our own doing, whatever the code
+    if (!(error instanceof UpstreamError) || error.sessionSound) return;
     if (error.code === 'UPSTREAM_SESSION_LOST' || error.code === 'UPSTREAM_UNAUTHORIZED') this.channel.fail(error);
     else if (error.status === undefined) this.channel.fail(this.errors.lost(`given up: ${error.message}`, error));
   }
@@ -162,9 +174,7 @@ export class SseSession implements UpstreamSession {
       ...(params === undefined ? {} : { params: rebuilt(params) }),
       ...('id' in message ? { id: rebuilt(message.id) } : {}),
     };
-    const refusal = refuseServerRequest(rpc, this.listener !== undefined);
-    if (refusal) void this.respond(rpc.id as Buffer, refusal).catch(() => undefined);
-    else this.listener?.(toMessage(rpc, undefined));
+    this.inbox.deliver(rpc, undefined);
   }
 
   private answer(message: Exclude<JSONRPCMessage, { method: string }>): void {
@@ -176,7 +186,10 @@ export class SseSession implements UpstreamSession {
 
   /** The stream has gone, or a POST said that the session has. */
   private ended(error: UpstreamError): void {
-    this.lost ??= error;
+    if (!this.lost) {
+      this.lost = error;
+      this.observer?.lost?.();
+    }
     for (const call of [...this.calls.values()]) {
       // After a refused POST the others in flight get their own refusals, which say "not executed": more than we know.
       if (error.status !== undefined && call.post.sent && !call.accepted) continue;

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { scanArray, sliceOf } from '../../common/json-scan.js';
+import { type CodedError } from '../../common/errors.js';
 import { readMessage } from '../../common/jsonrpc.js';
 import { toUpstreamError } from '../network-errors.js';
-import { type UpstreamError } from '../upstream.errors.js';
 import { type UpstreamReply } from '../upstream.port.js';
 import { EventParser } from './event-parser.js';
 import { Exchange, header, type ResponseHeaders } from './exchange.js';
@@ -21,7 +21,7 @@ const LINGER_MS = 1_000;
  *
  *   sending -> reading -> settled          reading -> waiting -> resuming -> reading   (the stream broke, it had ids)
  *
- * Settles exactly once: with the server's answer, or with an `UpstreamError`.
+ * Settles exactly once: with the server's answer, or with a failure.
  */
 export class PostCall {
   private exchange: Exchange | undefined;
@@ -36,7 +36,8 @@ export class PostCall {
   constructor(
     private readonly wire: Wire,
     readonly id: number,
-    private readonly done: (outcome: UpstreamReply | UpstreamError, headers: ResponseHeaders) => void,
+    private readonly onPause: ((retryMs: number) => void) | undefined,
+    private readonly done: (outcome: UpstreamReply | CodedError, headers: ResponseHeaders) => void,
   ) {}
 
   /** @param headers credentials and protocol headers, merged */
@@ -46,7 +47,7 @@ export class PostCall {
   }
 
   /** A response for our id that came on another stream of the session (after a resumption this may happen). */
-  settle(outcome: UpstreamReply | UpstreamError, headers: ResponseHeaders = {}): void {
+  settle(outcome: UpstreamReply | CodedError, headers: ResponseHeaders = {}): void {
     if (this.settled) return;
     this.settled = true;
     clearTimeout(this.timer);
@@ -166,6 +167,7 @@ export class PostCall {
     if (this.lastEventId === undefined || this.resumptions > MAX_RESUMPTIONS) {
       return this.interrupted(`the stream of the answer ${why === 'ended' ? 'ended' : `broke (${why})`}`);
     }
+    if (why === 'ended') this.onPause?.(this.retryMs);
     this.timer = setTimeout(() => void this.reconnect(this.lastEventId as string), this.retryMs);
   }
 
@@ -174,7 +176,7 @@ export class PostCall {
       const headers = await this.wire.headers('call', { accept: 'text/event-stream', 'last-event-id': lastEventId });
       if (!this.settled) this.exchange = this.open('GET', headers, null);
     } catch (error) {
-      this.settle(toUpstreamError(error, { gateway: this.wire.gateway, url: this.wire.url, execution: 'unknown' }));
+      this.interrupted(`the stream of the answer could not be resumed (${(error as Error).message})`);
     }
   }
 

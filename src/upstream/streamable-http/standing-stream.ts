@@ -29,7 +29,7 @@ export class StandingStream {
 
   constructor(
     private readonly wire: Wire,
-    private readonly onSessionLost: () => void,
+    private readonly events: { readonly onOpen: () => void; readonly onSessionLost: () => void },
   ) {}
 
   get current(): StandingStreamState {
@@ -80,11 +80,12 @@ export class StandingStream {
     if (status === 200 && header(head, 'content-type')?.startsWith('text/event-stream')) {
       this.state = 'open';
       this.failures = 0;
+      this.events.onOpen();
       return true;
     }
     if (status === 404 && this.wire.sessionId !== undefined) {
       this.close();
-      this.onSessionLost();
+      this.events.onSessionLost();
     } else if (status === 405) {
       this.state = 'unsupported';
     } else if (status >= 400 && status < 500) {

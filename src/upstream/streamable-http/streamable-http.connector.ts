@@ -18,7 +18,7 @@ export class StreamableHttpConnector implements Connector {
 
   /** Connects, initializes, and opens the standing stream if asked to. A session half made is closed. */
   async connect(target: Target, options: ConnectOptions = {}): Promise<UpstreamSession> {
-    const session = new StreamableHttpSession(target, this.dispatchers, this.options);
+    const session = new StreamableHttpSession(target, this.dispatchers, this.options, options);
     try {
       await initialize(session, target.gatewayName, this.options, options, (server) => (session.server = server));
     } catch (error) {

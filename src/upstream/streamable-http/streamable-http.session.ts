@@ -1,12 +1,14 @@
 import { type Dispatcher } from 'undici';
-import { withDeadline } from '../../common/deadline.js';
+import { CodedError } from '../../common/errors.js';
 import { notificationFrame, requestFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers, type SocketUse } from '../dispatchers.js';
+import { credentialHeaders } from '../credential-headers.js';
 import { toUpstreamError } from '../network-errors.js';
-import { refuseServerRequest, toMessage } from '../server-requests.js';
+import { Inbox } from '../inbox.js';
 import { type Execution, UpstreamError, type UpstreamErrorCode } from '../upstream.errors.js';
 import {
+  type ConnectOptions,
   type CredentialPurpose,
   type Ending,
   type EndResult,
@@ -14,19 +16,18 @@ import {
   type RawJson,
   type RequestOptions,
   type ServerInfo,
+  type SessionObserver,
   type StandingStreamState,
   type Target,
   type UpstreamMessage,
   type UpstreamReply,
   type UpstreamSession,
 } from '../upstream.port.js';
-import { Exchange, header, type ResponseHeaders } from './exchange.js';
+import { header, type ResponseHeaders } from './exchange.js';
+import { OneWay, POST_HEADERS } from './one-way.js';
 import { PostCall, replyOf } from './post-call.js';
-import { isAccepted, refusalOf } from './refusal.js';
 import { StandingStream } from './standing-stream.js';
 import { type Wire } from './wire.js';
-
-const POST_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
 /**
  * A session over streamable HTTP (MCP 2025-11-25, 2025-06-18, 2025-03-26), straight on `undici`.
@@ -41,18 +42,28 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   sessionId: string | undefined;
   lost: UpstreamError | undefined;
   private readonly calls = new Map<number, PostCall>();
+  private readonly oneWay: OneWay;
   private readonly origin: string;
   private readonly path: string;
   private lastId = 0;
-  private listener: ((message: UpstreamMessage) => void) | undefined;
+  private readonly inbox: Inbox;
+  private readonly observer: SessionObserver | undefined;
   private stream: StandingStream | undefined;
   private closing: Promise<EndResult> | undefined;
 
   constructor(
     private readonly target: Target,
     private readonly dispatchers: Dispatchers,
-    private readonly limits: ConnectorOptions,
+    limits: ConnectorOptions,
+    { observer, clientCapabilities }: ConnectOptions = {},
   ) {
+    this.observer = observer;
+    this.inbox = new Inbox({
+      expectsListener: clientCapabilities !== undefined,
+      ...(observer ? { observer } : {}),
+      respond: (id, reply) => this.respond(id, reply),
+    });
+    this.oneWay = new OneWay(this, limits, (error) => this.noteLoss(error));
     const url = new URL(target.url);
     this.origin = url.origin;
     this.path = url.pathname + url.search;
@@ -82,11 +93,11 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     return new Promise<UpstreamReply>((resolve, reject) => {
       const { signal } = options;
       const cancel = (): void => this.cancel(call, method, signal?.reason);
-      const call = new PostCall(this, id, (outcome, headers) => {
+      const call = new PostCall(this, id, options.onPause, (outcome, headers) => {
         signal?.removeEventListener('abort', cancel);
         this.calls.delete(id);
         this.adoptSession(method, headers);
-        if (!(outcome instanceof UpstreamError)) return resolve(outcome);
+        if (!(outcome instanceof CodedError)) return resolve(outcome);
         this.noteLoss(outcome);
         reject(outcome);
       });
@@ -106,14 +117,15 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   }
 
   onMessage(listener: (message: UpstreamMessage) => void): void {
-    this.listener = listener;
+    this.inbox.listen(listener);
   }
 
   /** Opens the standing stream; resolves when the server has said whether it has one. */
   async listen(): Promise<void> {
-    this.stream ??= new StandingStream(this, () =>
-      this.noteLoss(this.error('UPSTREAM_SESSION_LOST', 'session unknown', 'none')),
-    );
+    this.stream ??= new StandingStream(this, {
+      onOpen: () => this.observer?.listening?.(),
+      onSessionLost: () => this.noteLoss(this.error('UPSTREAM_SESSION_LOST', 'session unknown', 'none')),
+    });
     this.stream.open();
     await this.stream.ready;
   }
@@ -138,7 +150,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
     extra: HeaderMap,
     signal?: AbortSignal,
   ): Record<string, string> | Promise<Record<string, string>> {
-    const credentials = this.target.credentials.headers(purpose, signal);
+    const credentials = credentialHeaders(this.target, purpose, signal);
     return credentials instanceof Promise
       ? credentials.then((known) => this.merge(known, extra))
       : this.merge(credentials, extra);
@@ -146,9 +158,7 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   deliver(message: RpcMessage, origin: number | undefined): void {
     if (this.closing) return;
-    const answer = refuseServerRequest(message, this.listener !== undefined);
-    if (answer) void this.respond(message.id as Buffer, answer).catch(() => undefined);
-    else this.listener?.(toMessage(message, origin));
+    this.inbox.deliver(message, origin);
   }
 
   answered(message: RpcMessage): void {
@@ -172,8 +182,10 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
   }
 
   private post(call: PostCall, body: Buffer, { signal, headers: own }: RequestOptions): void {
-    const fail = (error: unknown): void =>
+    const fail = (error: unknown): void => {
+      if (error instanceof CodedError) return call.settle(error);
       call.settle(toUpstreamError(error, { gateway: this.gateway, url: this.url, execution: 'none' }));
+    };
     try {
       const headers = this.headers('call', own ? { ...own, ...POST_HEADERS } : POST_HEADERS, signal);
       if (headers instanceof Promise) headers.then((known) => call.send(body, known)).catch(fail);
@@ -199,72 +211,18 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
 
   private async postOnly(body: Buffer, what: string, signal?: AbortSignal): Promise<void> {
     if (this.lost) throw this.gone(this.lost);
-    const { transportTimeoutMs } = this.limits;
-    const late = (): Error =>
-      new UpstreamError('UPSTREAM_TIMEOUT', `${this.gateway}: no answer to ${what} in ${transportTimeoutMs} ms`, {
-        reason: 'timeout',
-        execution: 'unknown',
-        gateway: this.gateway,
-      });
-    await withDeadline(transportTimeoutMs, signal, late, (limit) =>
-      this.exchangeOnce('POST', POST_HEADERS, body, limit),
-    );
-  }
-
-  /** One request whose answer's body does not matter. */
-  private async exchangeOnce(
-    method: 'POST' | 'DELETE',
-    extra: HeaderMap,
-    body: Buffer | null,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const headers = await this.headers('housekeeping', extra, signal);
-    await new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error): void => {
-        signal.removeEventListener('abort', abort);
-        if (error) reject(error);
-        else resolve();
-      };
-      let status = 0;
-      let head: ResponseHeaders = {};
-      const chunks: Buffer[] = [];
-      const exchange = new Exchange({
-        onHead: (code, fields) => {
-          [status, head] = [code, fields];
-          // Some servers answer a notification with an event stream that never ends.
-          if (!isAccepted(code) || !header(fields, 'content-type')?.startsWith('text/event-stream')) return;
-          exchange.abort(new Error('not needed'));
-          settle();
-        },
-        onChunk: (chunk) => void chunks.push(chunk),
-        onEnd: () =>
-          isAccepted(status) ? settle() : this.refused(refusalOf(status, head, Buffer.concat(chunks), this), settle),
-        onFailure: (error, started) =>
-          settle(
-            toUpstreamError(error, { gateway: this.gateway, url: this.url, execution: started ? 'unknown' : 'none' }),
-          ),
-      });
-      const abort = (): void => {
-        exchange.abort(signal.reason as Error);
-        settle(toUpstreamError(signal.reason, { gateway: this.gateway, url: this.url, execution: 'unknown' }));
-      };
-      if (signal.aborted) return abort();
-      signal.addEventListener('abort', abort, { once: true });
-      exchange.start(this.dispatcher('call'), this.options(method, headers, body));
-    });
-  }
-
-  private refused(error: UpstreamError, settle: (error: Error) => void): void {
-    this.noteLoss(error);
-    settle(error);
+    await this.oneWay.post(body, what, signal);
   }
 
   private adoptSession(method: string, headers: ResponseHeaders): void {
     if (method === 'initialize') this.sessionId = header(headers, 'mcp-session-id');
   }
 
-  private noteLoss(error: UpstreamError): void {
-    if (error.code === 'UPSTREAM_SESSION_LOST' || error.code === 'UPSTREAM_UNAUTHORIZED') this.lost ??= error;
+  private noteLoss(error: CodedError): void {
+    if (!(error instanceof UpstreamError) || error.sessionSound) return;
+    if (this.lost || (error.code !== 'UPSTREAM_SESSION_LOST' && error.code !== 'UPSTREAM_UNAUTHORIZED')) return;
+    this.lost = error;
+    this.observer?.lost?.();
   }
 
   private gone(cause: UpstreamError): UpstreamError {
@@ -283,17 +241,6 @@ export class StreamableHttpSession implements UpstreamSession, Wire {
       call.abort();
     }
     if (ending === 'detach') return 'detached';
-    return !known || this.sessionId === undefined ? 'terminated' : this.terminate();
-  }
-
-  private async terminate(): Promise<EndResult> {
-    const { cleanupTimeoutMs } = this.limits;
-    const late = (): Error => this.error('UPSTREAM_TIMEOUT', 'no answer to DELETE', 'unknown');
-    try {
-      await withDeadline(cleanupTimeoutMs, undefined, late, (limit) => this.exchangeOnce('DELETE', {}, null, limit));
-      return 'terminated';
-    } catch (error) {
-      return error instanceof UpstreamError && error.code === 'UPSTREAM_SESSION_LOST' ? 'terminated' : 'orphaned';
-    }
+    return !known || this.sessionId === undefined ? 'terminated' : this.oneWay.delete();
   }
 }

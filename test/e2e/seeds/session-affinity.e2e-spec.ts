@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { sha256Hex } from '../../../src/common/principal.js';
+import { send } from '../../support/rpc.js';
 import { countFrom, SeedWorld } from '../../support/seeds.js';
 import { freshKeyPrefix, redisUrl } from '../../support/services.js';
 import { bearer } from '../../support/tokens.js';
+import { until } from '../../support/until.js';
 
 /* The seeds about mappings of downstream sessions to bound upstream sessions: SPEC P-1, P-4, P-5. */
 
@@ -68,6 +70,22 @@ describe('TestSessionAffinityE2E', () => {
       await expect(registering).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     }
     expect(await redisKeys()).toEqual([name]);
+
+    // The same by itself: the first tools/call of a client's session registers it, and its DELETE removes it (D-5, D-10).
+    const server = await world.server();
+    const { id } = await replica.add(server, 'streamablehttp');
+    const session = await replica.session(await bearer('user@example.com'));
+    await replica.ask('tools/list', {}, session);
+    expect(await redisKeys()).toEqual([name]);
+    expect(await replica.call('http-counter', {}, session)).toBe('1');
+    const own = String(session['mcp-session-id']);
+    const [ownKey = '', ...rest] = (await redisKeys()).filter((one) => one !== name);
+    expect([ownKey.includes(own), rest]).toEqual([true, []]);
+    expect(JSON.parse(String(await redis.get(ownKey)))).toEqual([
+      ...[user, server.mcpUrl, sha256Hex(own), 'streamablehttp', id],
+    ]);
+    expect((await send('DELETE', `${replica.replica.url}/mcp`, session)).status).toBe(200);
+    await until(async () => (await redisKeys()).length === 1, { what: 'the mapping is gone with its session' });
   });
 
   it('test_acquire_uses_preregistered_mapping', async () => {

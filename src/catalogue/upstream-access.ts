@@ -1,6 +1,6 @@
 import { type Target, type UpstreamSession } from '../session-pool/index.js';
 
-/** What registering needs of the session pool: a session of its own that no call ever uses. */
+/** What reading a server needs of the session pool: a session of its own that no call ever uses. */
 export abstract class UpstreamAccess {
   /**
    * Opens a session, runs `work` on it and terminates it, whatever happens.
