@@ -7,8 +7,9 @@ export function serveOpenApi(app: INestApplication): void {
   const config = new DocumentBuilder()
     .setTitle('mcp-session-gateway')
     .setDescription(
-      'REST of the gateway: MCP servers and what they offer, operation. MCP itself is spoken at `/mcp` ' +
-        '(streamable HTTP), `/sse` (HTTP+SSE) and `/rpc` (one JSON-RPC request without a session).',
+      'REST of the gateway: MCP servers and what they offer, virtual servers, operation. MCP itself is spoken at ' +
+        '`/mcp`, `/gateways/:id/mcp` and `/servers/:id/mcp` (streamable HTTP), `/sse` (HTTP+SSE) and `/rpc` (one ' +
+        'JSON-RPC request without a session).',
     )
     .setVersion(VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')

@@ -34,8 +34,8 @@ export class CapabilityList {
   }
 }
 
-/** @param key the member that gets the public name; undefined leaves the server's own */
-function shown(row: Row, key: string | undefined): Buffer {
+/** An entry as clients see it. @param key the member that gets the public name; undefined leaves the server's own */
+export function shown(row: Row, key: string | undefined): Buffer {
   const definition = Buffer.from(row.definition, 'utf8');
   const { public_name: name, description_override: description } = row;
   if (key === undefined && description === null) return definition;

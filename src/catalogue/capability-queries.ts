@@ -18,7 +18,7 @@ export interface CapabilityFilter extends PageRequest {
 export type OwnedCapability = CapabilityRecord & { readonly gateway: GatewayRecord };
 
 /** What a template is found by. */
-export type TemplateColumns = Pick<CapabilityRecord, 'id' | 'publicName' | 'originalName'>;
+export type TemplateColumns = Pick<CapabilityRecord, 'id' | 'publicName' | 'originalName' | 'enabled'>;
 
 /** What an administrator may set on a capability; `null` gives the server's own description back. */
 export interface CapabilityEdit {
@@ -64,15 +64,15 @@ export class CapabilityQueries {
   }
 
   /**
-   * The templates that clients see, those of the oldest gateway first, each gateway's in its own order.
+   * All templates, those of the oldest gateway first, each gateway's in its own order. `enabled`: clients see it.
    *
    * @param gatewayId only this gateway's, under the names that it gave them itself
    */
-  async visibleTemplates(gatewayId?: string): Promise<TemplateColumns[]> {
+  async templates(gatewayId?: string): Promise<TemplateColumns[]> {
     const name = gatewayId === undefined ? 'c.public_name' : 'c.original_name';
     const query = owned(this.database.manager, 'resource_template')
       .select(['c.id AS "id"', `${name} AS "publicName"`, 'c.original_name AS "originalName"'])
-      .andWhere('c.enabled AND g.enabled');
+      .addSelect('c.enabled AND g.enabled', 'enabled');
     if (gatewayId !== undefined) query.andWhere('g.id = :gatewayId', { gatewayId });
     return query.orderBy('g.created_at').addOrderBy('g.id').addOrderBy('c.ordinal').getRawMany<TemplateColumns>();
   }

@@ -75,6 +75,22 @@ export function toolEntry(record: EntryColumns, gateway: GatewayEntry): ToolEntr
   };
 }
 
+/** What a URI leads to: its record, or the template that it comes from. */
+export interface ResourceSource {
+  readonly record: EntryColumns;
+  /** What it was asked for and is read by, where the record's own names do not say so. */
+  readonly uris?: { readonly publicUri: string; readonly originalUri: string };
+  readonly viaTemplate: boolean;
+}
+
+export function resourceEntry({ record, uris, viaTemplate }: ResourceSource, gateway: GatewayEntry): ResourceEntry {
+  const { publicName, originalName } = record;
+  const { publicUri, originalUri } = uris ?? { publicUri: publicName, originalUri: originalName };
+  // The server's own spelling wherever the URI is the record's own.
+  const originalUriJson = originalUri === originalName ? nameJson(record) : Buffer.from(JSON.stringify(originalUri));
+  return { publicUri, originalUri, originalUriJson, viaTemplate, gateway };
+}
+
 /** The bytes of a record's own name or URI. */
 export function nameJson(record: Pick<EntryColumns, 'kind' | 'originalName' | 'definition'>): Buffer {
   const name = memberOf(record.definition, KIND_PROTOCOL[record.kind].key);

@@ -5,10 +5,9 @@ import {
   type Lookup,
   type NamedEntry,
   namedEntry,
-  nameJson,
   nounOf,
   type PromptLookup,
-  type ResourceEntry,
+  resourceEntry,
   type ResourceLookup,
   toolEntry,
   type ToolEntry,
@@ -25,6 +24,8 @@ export interface CatalogueLookupsOptions {
   readonly capabilities: CapabilityQueries;
   readonly gateways: GatewayQueries;
   readonly entries: GatewayEntries;
+  /** Those of virtual servers, which any gateway may be behind. */
+  readonly servers: { clear(): void };
   readonly now?: () => number;
 }
 
@@ -84,6 +85,7 @@ export class CatalogueLookups {
 
   /** A change of the gateway was committed. */
   invalidateGateway(id: string): void {
+    this.options.servers.clear();
     for (const cache of [
       ...[this.templates, this.tools, this.prompts],
       ...[this.resources, this.references, this.gateways],
@@ -129,8 +131,7 @@ export class CatalogueLookups {
   private templateCache() {
     return new LookupCache<TemplateSet, TemplateSet>({
       ...this.clock,
-      load: async (key) =>
-        new TemplateSet(await this.options.capabilities.visibleTemplates(key === ALL ? undefined : key)),
+      load: async (key) => new TemplateSet(await this.options.capabilities.templates(key === ALL ? undefined : key)),
       build: (set) => set,
       missing: new TemplateSet([]),
       gatewayIdOf: () => undefined,
@@ -191,12 +192,4 @@ function nameable(name: string, gatewayId: string | undefined): boolean {
 
 function isUri(text: string): boolean {
   return isPublicUri(text) && !text.includes(MARK);
-}
-
-function resourceEntry({ record, uris, viaTemplate }: FoundResource, gateway: GatewayEntry): ResourceEntry {
-  const { publicName, originalName } = record;
-  const { publicUri, originalUri } = uris ?? { publicUri: publicName, originalUri: originalName };
-  // The server's own spelling wherever the URI is the record's own.
-  const originalUriJson = originalUri === originalName ? nameJson(record) : Buffer.from(JSON.stringify(originalUri));
-  return { publicUri, originalUri, originalUriJson, viaTemplate, gateway };
 }

@@ -10,8 +10,10 @@ import { type EndpointDescription } from './endpoint-description.js';
  * while the cache is warm (SPEC G-8).
  */
 export interface CatalogueView {
-  /** Undefined shows all gateways, under public names (`/mcp`). */
+  /** One gateway alone. Neither this nor a server: all gateways, under public names (`/mcp`). */
   readonly gatewayId?: string;
+  /** One virtual server: what it selects and nothing else (SPEC G-9). */
+  readonly serverId?: string;
   findTool(name: string): ToolLookup | Promise<ToolLookup>;
   findPrompt(name: string): PromptLookup | Promise<PromptLookup>;
   /** A URI of no record is resolved by the best template (SPEC G-4). */
@@ -20,7 +22,7 @@ export interface CatalogueView {
   findTemplate(uriTemplate: string): ResourceLookup | Promise<ResourceLookup>;
   /** One page of a list, each item the bytes of one entry (SPEC D-6, D-7). @throws CodedError INVALID_PARAMS */
   listPage(kind: CapabilityKind, page: PageRequest): Promise<Page<Buffer>>;
-  /** @throws CodedError NOT_FOUND when the gateway is gone */
+  /** @throws CodedError NOT_FOUND when the gateway or server is gone */
   describe(): EndpointDescription | Promise<EndpointDescription>;
 }
 

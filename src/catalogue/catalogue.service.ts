@@ -28,6 +28,10 @@ import { type RefreshReport } from './refresh/refresh-report.js';
 import { RefreshStore } from './refresh/refresh-store.js';
 import { type UpstreamAccess } from './upstream-access.js';
 import { type ConnectionColumns, GatewayStore } from './gateway-store.js';
+import { ServerLookups } from './servers/server-lookups.js';
+import { VirtualServerQueries } from './servers/virtual-server-queries.js';
+import { VirtualServerStore } from './servers/virtual-server-store.js';
+import { VirtualServers } from './servers/virtual-servers.js';
 import { type SessionEvictor } from './session-evictor.js';
 
 export interface CatalogueOptions {
@@ -52,6 +56,7 @@ export class CatalogueService {
   readonly changes = new ChangeFeed();
   /** All enabled gateways, under public names. */
   readonly all: CatalogueView;
+  readonly servers: VirtualServers;
   private readonly secrets: GatewaySecrets;
   private readonly store: GatewayStore;
   private readonly gateways: GatewayQueries;
@@ -74,7 +79,12 @@ export class CatalogueService {
     this.lists = new CapabilityList(database);
     this.entries = new GatewayEntries(this.secrets);
     const { capabilities, gateways, entries } = this;
-    this.lookups = new CatalogueLookups({ capabilities, gateways, entries, ...(now ? { now } : {}) });
+    const clock = now ? { now } : {};
+    const queries = new VirtualServerQueries(database);
+    const servers = new ServerLookups({ queries, capabilities, entries, ...clock });
+    this.lookups = new CatalogueLookups({ capabilities, gateways, entries, servers, ...clock });
+    this.servers = new VirtualServers({ store: new VirtualServerStore(database), queries, lookups: servers });
+    this.changes.subscribe(() => this.servers.gatewayChanged());
     this.descriptions = new EndpointDescriptions(database);
     this.all = this.view();
     this.refresher = new GatewayRefresh({

@@ -7,19 +7,17 @@ export interface CatalogueChange {
   readonly kinds: readonly CapabilityKind[];
 }
 
-type Listener = (change: CatalogueChange) => void;
-
 /** Tells others on this replica what has changed. A listener must not throw and not wait. */
-export class ChangeFeed {
-  private readonly listeners = new Set<Listener>();
+export class ChangeFeed<C = CatalogueChange> {
+  private readonly listeners = new Set<(change: C) => void>();
 
   /** @returns ends the subscription */
-  subscribe(listener: Listener): () => void {
+  subscribe(listener: (change: C) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
   }
 
-  publish(change: CatalogueChange): void {
+  publish(change: C): void {
     for (const listener of this.listeners) listener(change);
   }
 }

@@ -26,18 +26,7 @@ export class EndpointDescriptions {
   /** Everything: lists always (a gateway may bring one any time), the rest if any visible gateway has it. */
   async ofAll(): Promise<EndpointDescription> {
     const rows = await this.database.query<Row[]>(`SELECT "capabilities" FROM "gateways" WHERE "enabled"`);
-    const declared = rows.map(({ capabilities }) => parsed(capabilities));
-    const any = (name: string): boolean => declared.some((one) => isRecord(one[name]));
-    const subscribe = declared.some(({ resources }) => isRecord(resources) && resources['subscribe'] === true);
-    return {
-      capabilities: {
-        tools: { listChanged: true },
-        resources: { listChanged: true, ...(subscribe ? { subscribe } : {}) },
-        prompts: { listChanged: true },
-        ...(any('logging') ? { logging: {} } : {}),
-        ...(any('completions') ? { completions: {} } : {}),
-      },
-    };
+    return aggregateOf(rows.map(({ capabilities }) => capabilities));
   }
 
   /** What the gateway itself declared; undefined when there is no such gateway. */
@@ -57,6 +46,22 @@ export class EndpointDescriptions {
       ...(typeof serverInfo['name'] === 'string' ? { serverInfo } : {}),
     };
   }
+}
+
+/** What several gateways are together. @param declared what each of them declared, as JSON */
+export function aggregateOf(declared: readonly (string | null)[]): EndpointDescription {
+  const all = declared.map(parsed);
+  const any = (name: string): boolean => all.some((one) => isRecord(one[name]));
+  const subscribe = all.some(({ resources }) => isRecord(resources) && resources['subscribe'] === true);
+  return {
+    capabilities: {
+      tools: { listChanged: true },
+      resources: { listChanged: true, ...(subscribe ? { subscribe } : {}) },
+      prompts: { listChanged: true },
+      ...(any('logging') ? { logging: {} } : {}),
+      ...(any('completions') ? { completions: {} } : {}),
+    },
+  };
 }
 
 function parsed(json: string | null): Members {

@@ -22,6 +22,16 @@ export { CatalogueModule } from './catalogue.module.js';
 export { CatalogueService } from './catalogue.service.js';
 export { type CatalogueView } from './catalogue-view.js';
 export { type CatalogueChange } from './change-feed.js';
+export {
+  type ServerItem,
+  type ServerItemSpec,
+  shownName,
+  type VirtualServerDetails,
+  type VirtualServerFilter,
+  type VirtualServerSpec,
+  type VirtualServerSummary,
+} from './servers/server-spec.js';
+export { type ServerChange, type VirtualServers } from './servers/virtual-servers.js';
 export { type EndpointDescription } from './endpoint-description.js';
 export { type Page, type PageRequest } from './cursor.js';
 export { ENTITIES, GatewayRecord } from './entities/index.js';

@@ -13,24 +13,30 @@ export interface FoundResource {
 
 interface CompiledTemplate {
   readonly id: string;
+  readonly enabled: boolean;
   /** What stands before the server's own URI, such as `gw:<slug>:`; mostly nothing. */
   readonly alias: string;
   readonly pattern: UriTemplate;
 }
 
-/** The templates of all gateways, the one that is to be asked first at the front (SPEC G-4). */
+/**
+ * The templates of all gateways, the one that is to be asked first at the front (SPEC G-4). Disabled ones come last: they
+ * are there so that a URI that only they stand for is refused for that reason.
+ */
 export class TemplateSet {
   private readonly templates: readonly CompiledTemplate[];
 
   /** @param rows the oldest gateway's first */
   constructor(rows: readonly TemplateColumns[]) {
     this.templates = rows
-      .map(({ id, publicName, originalName }) => ({
+      .map(({ id, publicName, originalName, enabled }) => ({
         id,
+        enabled,
         alias: publicName.slice(0, publicName.length - originalName.length),
         pattern: new UriTemplate(publicName),
       }))
-      .sort((a, b) => b.pattern.prefixLength - a.pattern.prefixLength); // stable: equal ones stay in the order of age
+      // Stable: equal ones stay in the order of age.
+      .sort((a, b) => Number(b.enabled) - Number(a.enabled) || b.pattern.prefixLength - a.pattern.prefixLength);
   }
 
   *matching(uri: string): Iterable<{ readonly id: string; readonly originalUri: string }> {
@@ -68,7 +74,11 @@ export class ResourceFinder {
       const template = await this.queries.findById('resource_template', id);
       if (!template) continue; // gone since the set was read
       const own = await this.queries.findOriginal('resource', template.gatewayId, originalUri);
-      return { record: own ?? template, viaTemplate: true, uris: { publicUri: uri, originalUri } };
+      return {
+        record: template.enabled && own ? own : template,
+        viaTemplate: true,
+        uris: { publicUri: uri, originalUri },
+      };
     }
     return undefined;
   }

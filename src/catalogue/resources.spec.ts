@@ -100,7 +100,18 @@ describe('findResource (SPEC G-4)', () => {
     expect(await at('file:///t')).toBe('one file:///t');
 
     await catalogue.update(first, { enabled: false });
-    expect(await catalogue.all.findResource('file:///t')).toEqual({ kind: 'missing' });
+    expect(await catalogue.all.findResource('file:///t')).toEqual({ kind: 'disabled', what: 'gateway', name: 'one' });
+  });
+
+  it('a URI that only a disabled template stands for is disabled, one that another stands for is not', async () => {
+    await register('one', [], ['file:///{x}', 'db://{+x}']);
+    await register('two', [], ['db://{table}']);
+    const templates = (await catalogue.listCapabilities('resource_template', { limit: 9, gateway: 'one' })).items;
+    for (const { id } of templates) await catalogue.editCapability('resource_template', id, { enabled: false });
+    const disabled = { kind: 'disabled', what: 'resource', name: 'file:///{x}' };
+    expect(await catalogue.all.findResource('file:///a')).toEqual(disabled);
+    expect(await at('db://users')).toBe('two db://users');
+    expect(await catalogue.all.findResource('x:none')).toEqual({ kind: 'missing' });
   });
 
   it('is answered from memory while warm, and a new gateway changes what a template stood for at once (G-8)', async () => {

@@ -2,11 +2,14 @@
 import { Command } from 'commander';
 import { explainStartup, serve } from '../app/serve.js';
 import { VERSION } from '../common/version.js';
+import { registerExportCommand } from './export.command.js';
+import { registerImportCommand } from './import.command.js';
 import { migrate } from './migrate.command.js';
 import { quickstart } from './quickstart.command.js';
 import { registerTokenCommand } from './token.command.js';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const warn = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const program = new Command('mcp-gateway')
   .description('A gateway for the Model Context Protocol')
@@ -29,11 +32,13 @@ program
   .option('--once', 'end after the calls instead of staying up')
   .action((options: { once?: boolean }) => quickstart({ once: options.once === true, print }));
 
+registerImportCommand(program, process.env, print);
+registerExportCommand(program, process.env, print, warn);
 registerTokenCommand(program, process.env, print);
 
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${explainStartup(error)}\n`);
+  warn(explainStartup(error));
   process.exitCode = 1;
 }

@@ -10,19 +10,21 @@ import { McpEndpoint } from './edge/mcp.endpoint.js';
 import { OriginPolicy } from './edge/origin-policy.js';
 import { RpcEndpoint } from './edge/rpc.endpoint.js';
 import { StreamOpener } from './edge/stream-opener.js';
+import { ChangeStreams } from './events/change-streams.js';
+import { EventsController } from './events/events.controller.js';
 import { SessionServices } from './session/session-services.js';
 import { Sessions } from './session/sessions.js';
 import { SseController } from './sse/sse.controller.js';
 import { SseSessions } from './sse/sse-sessions.js';
 import { KeepAlive } from './stream/keep-alive.js';
 
-/** The MCP endpoints: streamable HTTP and `/rpc` on the lean edge, HTTP+SSE as a controller (SPEC §5). */
+/** The MCP endpoints: streamable HTTP and `/rpc` on the lean edge, HTTP+SSE as a controller (SPEC §5); changes at `/events`. */
 @Module({
   imports: [AuthModule, CatalogueModule, ExecutionModule],
-  controllers: [SseController],
+  controllers: [SseController, EventsController],
   providers: [
     ...[CallRunner, EdgeService, McpEndpoint, OriginPolicy, RpcEndpoint, SessionServices, Sessions, StreamOpener],
-    SseSessions,
+    ...[ChangeStreams, SseSessions],
     {
       provide: KeepAlive,
       inject: [SETTINGS],

@@ -59,7 +59,8 @@ export class ResourceMethods {
     if (lookup.kind === 'disabled' || (lookup.kind === 'found' && !lookup.entry.viaTemplate)) {
       return expectFound('resource', uri, lookup);
     }
-    const gatewayId = session?.links.gatewayOf(uri);
+    // A virtual server shows what was selected for it, whatever its tools link to (G-9).
+    const gatewayId = view.serverId === undefined ? session?.links.gatewayOf(uri) : undefined;
     const gateway = gatewayId === undefined ? undefined : await this.catalogue.findGateway(gatewayId);
     if (!gateway) return expectFound('resource', uri, lookup);
     const originalUriJson = Buffer.from(JSON.stringify(uri));

@@ -7,7 +7,7 @@ import { type Settings } from '../config/settings.js';
 import { ExecutionModule } from '../execution/index.js';
 import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
 import { Background } from './background.js';
-import { CapabilitiesController } from './capabilities.controller.js';
+import { CAPABILITY_CONTROLLERS } from './capabilities.controller.js';
 import { ChangeGateway } from './change-gateway.js';
 import { DeferredGateways } from './deferred-gateways.js';
 import { deferredFor } from './deferred.provider.js';
@@ -16,12 +16,13 @@ import { GatewaysController } from './gateways.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
 import { ServerReader } from './server-reader.js';
+import { ServersController } from './servers.controller.js';
 import { ToolCallController } from './tool-call.controller.js';
 
-/** REST of gateways and capabilities, the use cases behind it, and the form of every REST error. */
+/** REST of gateways, capabilities and virtual servers, the use cases behind it, and the form of every REST error. */
 @Module({
   imports: [AuthModule, CatalogueModule, ExecutionModule, SessionPoolModule],
-  controllers: [GatewaysController, CapabilitiesController, ToolCallController],
+  controllers: [GatewaysController, ...CAPABILITY_CONTROLLERS, ServersController, ToolCallController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     {

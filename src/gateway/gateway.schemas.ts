@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GATEWAY_FIELDS as F, text } from './fields.js';
 
-const NOT_AN_OBJECT = 'must be a JSON object, sent with content-type: application/json';
+export const NOT_AN_OBJECT = 'must be a JSON object, sent with content-type: application/json';
 
 /** Body of `POST /gateways` (SPEC §8). */
 export const NewGatewaySchema = z.strictObject(
@@ -29,16 +29,16 @@ export type GatewayPatch = z.output<typeof GatewayPatchSchema>;
 export const GatewayStateSchema = z.strictObject({ enabled: F.enabled }, NOT_AN_OBJECT);
 export type GatewayState = z.output<typeof GatewayStateSchema>;
 
-/** Body of `PATCH /tools/:id`. `null` gives the server's own description back. */
-export const ToolPatchSchema = z.strictObject(
+/** Body of `PATCH /tools/:id`, and of the other kinds. `null` gives the server's own description back. */
+export const CapabilityPatchSchema = z.strictObject(
   { enabled: F.enabled.optional(), description: text(4_000).nullable().optional() },
   NOT_AN_OBJECT,
 );
-export type ToolPatch = z.output<typeof ToolPatchSchema>;
+export type CapabilityPatch = z.output<typeof CapabilityPatchSchema>;
 
-const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
+export const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
 
-const page = {
+export const page = {
   limit: z
     .string()
     .regex(/^\d{1,4}$/, 'must be a whole number')

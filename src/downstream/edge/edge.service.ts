@@ -4,6 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CodedError, toCodedError } from '../../common/errors.js';
 import { type Log, LOG } from '../../logging/logger.js';
 import { DownstreamError } from '../downstream.errors.js';
+import { ChangeStreams } from '../events/change-streams.js';
 import { Sessions } from '../session/sessions.js';
 import { EdgeExchange } from './edge-exchange.js';
 import { mcpPathOf } from './endpoints.js';
@@ -32,6 +33,7 @@ export class EdgeService {
     private readonly rpc: RpcEndpoint,
     private readonly origins: OriginPolicy,
     private readonly sessions: Sessions,
+    private readonly changes: ChangeStreams,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -53,6 +55,7 @@ export class EdgeService {
   drain(): Promise<void> {
     this.draining = true;
     this.sessions.releaseStreams(); // they would never end by themselves
+    this.changes.interrupt();
     this.drained ??= new Promise<void>((resolve) => {
       this.idle = resolve;
       if (this.running.size === 0) resolve();

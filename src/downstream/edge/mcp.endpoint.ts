@@ -32,7 +32,7 @@ const ALLOW = 'GET, POST, DELETE';
 
 type Request = RpcMessage & { readonly method: string; readonly id: Id };
 
-/** Streamable HTTP at `/mcp` and `/gateways/:id/mcp` (SPEC D-1, D-2, D-9, D-10). */
+/** Streamable HTTP at `/mcp`, `/gateways/:id/mcp` and `/servers/:id/mcp` (SPEC D-1, D-2, D-9, D-10). */
 @Injectable()
 export class McpEndpoint {
   constructor(

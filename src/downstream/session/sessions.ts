@@ -1,5 +1,11 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { CAPABILITY_KINDS, type CatalogueChange, CatalogueService, KIND_PROTOCOL } from '../../catalogue/index.js';
+import {
+  CAPABILITY_KINDS,
+  type CatalogueChange,
+  CatalogueService,
+  KIND_PROTOCOL,
+  type ServerChange,
+} from '../../catalogue/index.js';
 import { notificationFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
@@ -14,7 +20,7 @@ const RETRY_MS = 1_000;
 /** The downstream sessions of this replica (SPEC D-2, D-5, D-10). */
 @Injectable()
 export class Sessions extends SessionRegistry<McpSession> implements OnModuleInit, OnApplicationShutdown {
-  private unsubscribe: () => void = () => undefined;
+  private subscriptions: (() => void)[] = [];
 
   constructor(
     @Inject(SETTINGS) settings: Settings,
@@ -33,11 +39,15 @@ export class Sessions extends SessionRegistry<McpSession> implements OnModuleIni
   onModuleInit(): void {
     const read = () => [{ value: this.size }];
     this.metrics.observeGauge('mcpgateway_downstream_sessions', 'Sessions of clients', [], read);
-    this.unsubscribe = this.catalogue.changes.subscribe((change) => this.tellOf(change));
+    const { changes, servers } = this.catalogue;
+    this.subscriptions = [
+      changes.subscribe((change) => this.tellOf(change)),
+      servers.changes.subscribe((change) => this.tellOfServer(change)),
+    ];
   }
 
   onApplicationShutdown(): void {
-    this.unsubscribe();
+    for (const unsubscribe of this.subscriptions) unsubscribe();
     this.close();
   }
 
@@ -60,12 +70,23 @@ export class Sessions extends SessionRegistry<McpSession> implements OnModuleIni
     for (const session of this) session.interruptStreams(RETRY_MS);
   }
 
-  /** Just the sessions that see the gateway (SPEC N-7). */
+  /** Just the sessions that see the gateway (SPEC N-7). Those of virtual servers hear of it by the next one. */
   private tellOf({ gatewayId, kinds }: CatalogueChange): void {
     const frames = framesFor(kinds);
     for (const session of this) {
-      const { gatewayId: only } = session.view;
-      if (only === undefined || only === gatewayId) for (const frame of frames) session.notify(frame);
+      const { gatewayId: only, serverId } = session.view;
+      if (serverId !== undefined || (only !== undefined && only !== gatewayId)) continue;
+      for (const frame of frames) session.notify(frame);
+    }
+  }
+
+  /** The sessions of a virtual server; they end with it. */
+  private tellOfServer({ serverId, kinds, gone }: ServerChange): void {
+    const frames = framesFor(kinds);
+    for (const session of [...this]) {
+      if (session.view.serverId !== serverId) continue;
+      if (gone) this.remove(session, 'the virtual server was removed or disabled');
+      else for (const frame of frames) session.notify(frame);
     }
   }
 }

@@ -53,10 +53,10 @@ export class SseSessions implements OnModuleDestroy {
     this.cutOff.clear();
   }
 
-  /** A new session on this response. @throws DownstreamError SESSION_LIMIT; CodedError NOT_FOUND (no such gateway) */
+  /** A new session on this response. @throws DownstreamError SESSION_LIMIT; CodedError NOT_FOUND (no such gateway or server) */
   async open(exchange: EdgeExchange, path: McpPath, caller: Caller): Promise<void> {
     const view = viewAt(path, this.catalogue);
-    if (path.gatewayId !== undefined) await view.describe(); // there is such a gateway
+    if (path.gatewayId ?? path.serverId) await view.describe(); // there is such a gateway or server
     const id = this.sessions.newId();
     const session = new McpSession(
       { ...NO_TERMS, id, endpoint: path.path, label: path.label, view, caller, standing: id },

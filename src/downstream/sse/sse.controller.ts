@@ -33,10 +33,16 @@ export class SseController {
   @ApiOperation({ summary: 'The same for one gateway alone, with its own names' })
   @ApiParam({ name: 'id', description: 'Id of the gateway' })
   @ApiResponse({ status: 200, description: 'text/event-stream' })
-  async openGateway(@Param('id') id: string, @Req() req: AdmittedRequest, @Res() res: ServerResponse): Promise<void> {
-    const path = mcpPathOf(`/gateways/${id}/sse`, 'sse');
-    if (!path) throw new DownstreamError('NOT_FOUND', 'there is no such gateway');
-    return this.listen(req, res, path);
+  openGateway(@Param('id') id: string, @Req() req: AdmittedRequest, @Res() res: ServerResponse): Promise<void> {
+    return this.listen(req, res, pathOf('gateways', id));
+  }
+
+  @Get('servers/:id/sse')
+  @ApiOperation({ summary: 'The same for one virtual server' })
+  @ApiParam({ name: 'id', description: 'Id of the virtual server' })
+  @ApiResponse({ status: 200, description: 'text/event-stream' })
+  openServer(@Param('id') id: string, @Req() req: AdmittedRequest, @Res() res: ServerResponse): Promise<void> {
+    return this.listen(req, res, pathOf('servers', id));
   }
 
   @Post('messages')
@@ -71,6 +77,13 @@ export class SseController {
     if (!req.caller) throw new DownstreamError('NOT_FOUND', 'no caller');
     await this.sessions.open(exchange, path, req.caller);
   }
+}
+
+/** @throws DownstreamError NOT_FOUND for what cannot be an id */
+function pathOf(kind: 'gateways' | 'servers', id: string): McpPath {
+  const path = mcpPathOf(`/${kind}/${id}/sse`, 'sse');
+  if (path) return path;
+  throw new DownstreamError('NOT_FOUND', `there is no such ${kind === 'gateways' ? 'gateway' : 'virtual server'}`);
 }
 
 /** The edge has put the id on the response (or nobody, in a test of this room). */

@@ -31,6 +31,11 @@ export function endpointEvent(uri: string, id: string | undefined): SseEvent {
   return eventOf([Buffer.from(`event: endpoint\n${id === undefined ? '' : `id: ${id}\n`}data: ${uri}\n\n`)]);
 }
 
+/** An event that is no MCP message. */
+export function namedEvent(name: string, data: unknown): SseEvent {
+  return eventOf([Buffer.from(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`)]);
+}
+
 /** Tells the client when to come back. */
 export function retryEvent(ms: number): SseEvent {
   return eventOf([Buffer.from(`retry: ${ms}\n\n`)]);
