@@ -5,7 +5,7 @@ import { memberSpan } from '../../common/json-splice.js';
 import { type Id, type RpcMessage } from '../../common/jsonrpc.js';
 import { type Caller, sha256Hex } from '../../common/principal.js';
 import { type CatalogueView } from '../../catalogue/index.js';
-import { ClientSession, type SessionSink } from '../../execution/index.js';
+import { ClientSession } from '../../execution/index.js';
 import { DownstreamError } from '../downstream.errors.js';
 import { type ProtocolVersion } from '../protocol.js';
 import { EventLog } from '../stream/event-log.js';
@@ -14,6 +14,7 @@ import { type Answer } from './answer.js';
 import { AnswerSink } from './answer-sink.js';
 import { ClientRequests } from './client-requests.js';
 import { type SessionServices } from './session-services.js';
+import { StandingSink } from './standing-sink.js';
 import { StreamAnswer } from './stream-answer.js';
 
 /** What `initialize` has settled. */
@@ -230,15 +231,8 @@ export class McpSession {
   }
 
   private clientSession({ clientCapabilities }: SessionTerms): ClientSession {
-    const { standing, asked, view, id, hash } = this;
-    const write = (frame: Buffer): void => standing.send([frame]);
-    const sink: SessionSink = {
-      get listening() {
-        return standing.attached;
-      },
-      notify: write,
-      ask: (method, params, signal) => asked.ask(write, method, params, signal),
-    };
+    const { view, id, hash } = this;
+    const sink = new StandingSink(this.standing, this.asked);
     return new ClientSession({ id, hash, clientCapabilities, view, sink });
   }
 }

@@ -113,12 +113,13 @@ export class SseSessions implements OnModuleDestroy {
     }
     try {
       const terms = termsOf(params, 'sse');
+      this.initialized.add(session); // before the first await: a second one is refused
       const description = await session.view.describe();
-      this.initialized.add(session);
       session.agree(terms);
       session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
       this.services.count(session.label, 'initialize', 'ok');
     } catch (thrown) {
+      this.initialized.delete(session); // it may try again
       const error = toCodedError(thrown);
       if (error.code === 'INTERNAL') throw thrown;
       answer.fail(error); // on the stream, where the client looks for it
