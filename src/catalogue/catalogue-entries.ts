@@ -12,6 +12,7 @@ export interface GatewayEntry {
   readonly sessionPolicy: SessionPolicy;
   /** SPEC P-15; undefined until the first contact. */
   readonly stateful?: boolean;
+  readonly enabled: boolean;
   readonly reachable: boolean;
   /** It was deleted while somebody held this entry. */
   readonly deleted: boolean;

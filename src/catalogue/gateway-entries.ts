@@ -41,6 +41,7 @@ class LiveEntry implements GatewayEntry {
   slug: string;
   sessionPolicy: SessionPolicy;
   stateful?: boolean;
+  enabled: boolean;
   reachable: boolean;
   deleted = false;
   passthroughHeaders: readonly string[];
@@ -70,6 +71,7 @@ class LiveEntry implements GatewayEntry {
     this.name = record.name;
     this.slug = record.slug;
     this.sessionPolicy = record.sessionPolicy;
+    this.enabled = record.enabled;
     this.reachable = record.reachable;
     this.passthroughHeaders = record.passthroughHeaders;
     if (record.stateful === null) delete this.stateful;

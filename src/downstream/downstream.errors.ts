@@ -18,6 +18,12 @@ export type DownstreamErrorCode = Extract<
   | 'CANCELLED'
 >;
 
+/** While this replica drains. */
+export function shuttingDown(): DownstreamError {
+  const message = 'this replica is shutting down; try again, another one will answer';
+  return new DownstreamError('SHUTTING_DOWN', message, { retryAfterMs: 1_000 });
+}
+
 /** A client's request that the protocol does not allow (SPEC D-1, D-10). Refused before anything is executed. */
 export class DownstreamError extends CodedError<DownstreamErrorCode> {
   override readonly name = 'DownstreamError';

@@ -14,10 +14,16 @@ export interface ClientSink {
    * Asks the client. The id that the client sees is the sink's own.
    *
    * @param signal aborting withdraws the question (`notifications/cancelled`)
+   * @param onProgress the client's progress on it (`params`, with the token that the server chose)
    * @returns the client's answer, as it came
    * @throws CodedError when the session ends, or `signal`'s reason
    */
-  ask(method: string, params: Buffer | undefined, signal: CancelSignal): Promise<UpstreamReply>;
+  ask(
+    method: string,
+    params: Buffer | undefined,
+    signal: CancelSignal,
+    onProgress?: (params: Buffer) => void,
+  ): Promise<UpstreamReply>;
 }
 
 /** The standing stream of a session. */

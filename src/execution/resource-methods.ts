@@ -63,6 +63,9 @@ export class ResourceMethods {
     const gatewayId = view.serverId === undefined ? session?.links.gatewayOf(uri) : undefined;
     const gateway = gatewayId === undefined ? undefined : await this.catalogue.findGateway(gatewayId);
     if (!gateway) return expectFound('resource', uri, lookup);
+    // A link must not be the way around the administrator.
+    if (!gateway.enabled)
+      return expectFound('resource', uri, { kind: 'disabled', what: 'gateway', name: gateway.name });
     const originalUriJson = Buffer.from(JSON.stringify(uri));
     return { publicUri: uri, originalUri: uri, originalUriJson, viaTemplate: false, gateway };
   }

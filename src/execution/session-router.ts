@@ -14,6 +14,21 @@ const QUESTIONS: ReadonlyMap<string, string> = new Map([
   ['elicitation/create', 'elicitation'],
   ['roots/list', 'roots'],
 ]);
+const PROGRESS = 'notifications/progress';
+/** What one upstream session may ask at once; servers are strangers. */
+const MAX_QUESTIONS = 50;
+/** How long a question waits for a client that does not listen. */
+const LISTEN_GRACE_MS = 10_000;
+
+/** What is asked, where, and because of what. */
+interface Ask {
+  readonly method: string;
+  readonly params: Buffer | undefined;
+  readonly sink: ClientSink;
+  readonly owner: RouterOwner;
+  readonly call: RoutedCall | undefined;
+}
+
 /** They concern the catalogue, which tells the clients itself once it has read the lists (SPEC N-7). */
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
@@ -83,12 +98,14 @@ export class SessionRouter {
     const { origin } = message;
     const call = origin === undefined ? undefined : this.calls.get(origin);
     call?.clock.signOfLife();
-    // On the standing stream nothing tells which call a message belongs to: it is a sign of life of the session.
-    if (origin === undefined) for (const { clock } of this.calls.values()) clock.signOfLife();
+    // Where nothing tells which call a message belongs to, it is a sign of life of all of them.
+    if (origin === undefined && this.mayBeOfACall(message)) {
+      for (const { clock } of this.calls.values()) clock.signOfLife();
+    }
     if (message.id !== undefined) return void this.question(message.id, message, call);
     if (LIST_CHANGED.test(message.method)) return;
     switch (message.method) {
-      case 'notifications/progress':
+      case PROGRESS:
         return this.progress(message);
       case 'notifications/cancelled':
         return this.withdrawn(message);
@@ -101,6 +118,17 @@ export class SessionRouter {
     }
     if (origin !== undefined && !call) return; // of a call that is over
     this.sinkFor(call)?.notify(notificationFrame(message.method, message.params));
+  }
+
+  /** Over streamable HTTP what a call says comes on its own stream, or is a question; chatter must not keep it alive. */
+  private mayBeOfACall({ id, method }: UpstreamMessage): boolean {
+    if (LIST_CHANGED.test(method)) return false;
+    return id !== undefined || this.session.transport === 'sse' || method !== 'notifications/message';
+  }
+
+  /** The session is of no more use: what it asked is taken back from the client. */
+  withdrawAll(why: string): void {
+    for (const question of this.questions.values()) question.withdraw(why);
   }
 
   /** The call's own stream, else the session's, else that of the only call that could be meant. */
@@ -119,7 +147,7 @@ export class SessionRouter {
     if (!call?.token) return;
     call.clock.signOfLife();
     const own = splice(params, [{ span, bytes: call.token.theirs }]);
-    call.sink?.notify(notificationFrame('notifications/progress', own));
+    call.sink?.notify(notificationFrame(PROGRESS, own));
   }
 
   /** The server takes a question back. */
@@ -148,19 +176,31 @@ export class SessionRouter {
     const sink = origin !== undefined && !call ? undefined : this.sinkFor(call);
     if (!sink) return refusal('the call that this belongs to has ended');
     const key = id.toString('latin1');
-    const question = new Question(owner.limits.maxMs);
+    if (this.questions.has(key)) return refusal('a request with this id is waiting already');
+    if (this.questions.size >= MAX_QUESTIONS) return refusal(`${MAX_QUESTIONS} questions are waiting already`);
+    return this.ask(key, { method, params, sink, owner, call });
+  }
+
+  private async ask(key: string, { method, params, sink, owner, call }: Ask): Promise<UpstreamReply | undefined> {
+    const { sink: standing } = owner.client;
+    const heard = (): boolean => sink !== standing || standing.listening;
+    const question = new Question({ maxMs: owner.limits.maxMs, graceMs: LISTEN_GRACE_MS }, heard);
     this.questions.set(key, question);
-    // Whoever waits for the server now waits for the client: the silence is not the server's.
-    const waiting = call ? [call] : [...this.calls.values()];
+    const calls = call ? [call] : [...this.calls.values()];
+    // It can only be of this one: when that ends, nobody needs the answer.
+    const [only] = calls;
+    if (calls.length === 1) only?.asks(question);
+    // Whoever waits for the server now waits for the client, if it has heard: the silence is not the server's.
+    const waiting = heard() ? calls : [];
     for (const one of waiting) one.clock.hold();
-    call?.asks(question);
     try {
-      return await sink.ask(method, params, question.signal);
+      const progress = (own: Buffer): void => void this.session.notify(PROGRESS, own).catch(() => undefined);
+      return await sink.ask(method, params, question.signal, progress);
     } catch (error) {
       return question.unwanted ? undefined : refusal(`the client cannot be asked: ${(error as Error).message}`);
     } finally {
       question.over();
-      call?.hasAsked(question);
+      only?.hasAsked(question);
       this.questions.delete(key);
       for (const one of waiting) one.clock.release();
     }

@@ -5,6 +5,11 @@ import { type RawJson, type SessionObserver, type UpstreamMessage, type Upstream
 /** What may wait for the listener; a server says little before the first call. */
 const MAX_WAITING = 100;
 
+const TOO_MANY: UpstreamReply = {
+  kind: 'error',
+  raw: Buffer.from(JSON.stringify({ code: -32603, message: 'too many requests before anybody listened' })),
+};
+
 export interface InboxOptions {
   /** There will be a listener: what comes before it waits for it, and is not refused. */
   readonly expectsListener: boolean;
@@ -29,7 +34,10 @@ export class Inbox {
     if (this.listener) return this.listener(given);
     if (!expectsListener) return;
     this.waiting.push(given);
-    if (this.waiting.length > MAX_WAITING) this.waiting.shift();
+    const [oldest] = this.waiting;
+    if (this.waiting.length <= MAX_WAITING || !oldest) return;
+    this.waiting.shift();
+    if (oldest.id) void respond(oldest.id, TOO_MANY).catch(() => undefined);
   }
 
   /** What has waited comes first. */

@@ -44,7 +44,7 @@ export function makePool(options: Partial<SessionPoolOptions> = {}, journal: Ses
       maxLeasesPerResource: 1,
       ttlMs: 60_000,
       idleEvictionMs: 60_000,
-      acquireTimeoutMs: 1_000,
+      acquireTimeoutMs: 10_000,
       createTimeoutMs: 1_000,
       healthCheckIntervalMs: 60_000,
       healthCheckMethods: ['ping'],

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it, jest } from '@jest/globals';
 import { CodedError } from '../../src/common/errors.js';
 import { sha256Hex } from '../../src/common/principal.js';
 import { PoolKey, type PoolUse, type Target, type UpstreamSession } from '../../src/session-pool/index.js';
@@ -11,6 +11,8 @@ const OPERATIONS = 500;
 
 const world = new PoolWorld();
 afterAll(() => world.close());
+
+jest.setTimeout(120_000);
 
 describe('500 random operations on the real pool with real servers (P-4, P-6 to P-9, P-14)', () => {
   it.each([

@@ -67,7 +67,11 @@ export class PoolWorld {
   /** @param env settings by their names */
   async replica(env: Headers = {}): Promise<Replica> {
     this.database ??= await createDatabase();
-    const started = await startReplica({ DATABASE_URL: this.database.url, LOG_LEVEL: 'warn', ...env });
+    const started = await startReplica({
+      ...{ DATABASE_URL: this.database.url, LOG_LEVEL: 'warn' },
+      SSE_AFTER_MS: '60000', // callers here read JSON, however slow the machine is
+      ...env,
+    });
     this.replicas.push(started);
     return started;
   }

@@ -32,7 +32,12 @@ export class SeedWorld {
   async replica(env: Env = {}): Promise<SeedReplica> {
     this.database ??= await createDatabase();
     const auth: Env = env['AUTH_MODE'] === 'none' ? {} : { AUTH_MODE: 'jwt', JWT_SECRET: TEST_JWT_SECRET };
-    const replica = await startReplica({ DATABASE_URL: this.database.url, ...auth, ...env });
+    const replica = await startReplica({
+      DATABASE_URL: this.database.url,
+      SSE_AFTER_MS: '60000', // callers here read JSON, however slow the machine is
+      ...auth,
+      ...env,
+    });
     this.atEnd(() => replica.close());
     const { url } = replica;
     await until(async () => (await fetch(`${url}/ready`)).ok, { what: 'the replica is ready' });

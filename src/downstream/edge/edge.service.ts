@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
-import { CodedError, toCodedError } from '../../common/errors.js';
+import { toCodedError } from '../../common/errors.js';
 import { type Log, LOG } from '../../logging/logger.js';
-import { DownstreamError } from '../downstream.errors.js';
+import { shuttingDown } from '../downstream.errors.js';
 import { ChangeStreams } from '../events/change-streams.js';
 import { Sessions } from '../session/sessions.js';
 import { EdgeExchange } from './edge-exchange.js';
@@ -46,7 +46,7 @@ export class EdgeService {
       const path = pathOf(req);
       if (req.headers.origin !== undefined && this.origins.preflight(req, res)) return;
       const handler = this.handlerOf(path);
-      if (handler) void this.run(exchange, handler);
+      if (handler) void this.run(exchange, path, handler);
       else this.passOn(exchange, path, behind);
     });
   }
@@ -78,11 +78,12 @@ export class EdgeService {
     return endpoint && ((exchange) => this.mcp.handle(exchange, endpoint));
   }
 
-  private async run(exchange: EdgeExchange, handler: Handler): Promise<void> {
+  private async run(exchange: EdgeExchange, path: string, handler: Handler): Promise<void> {
     this.running.add(exchange);
     try {
       this.origins.check(exchange.req.headers);
-      if (this.draining) throw shuttingDown();
+      // What answers a question of ours, or cancels, is still taken: a call that runs may wait for it.
+      if (this.draining && !(exchange.req.method === 'POST' && path !== '/rpc')) throw shuttingDown();
       await handler(exchange);
     } catch (error) {
       await exchange.refuseFor(error, this.log);
@@ -97,7 +98,7 @@ export class EdgeService {
     const probe = PROBES.has(path);
     try {
       this.origins.check(req.headers, probe);
-      if (this.draining && !probe) throw shuttingDown();
+      if (this.draining && !probe && path !== '/messages') throw shuttingDown();
     } catch (error) {
       if (path === '/messages' || mcpPathOf(path, 'sse')) return void exchange.refuseFor(error, this.log);
       return exchange.problem(toCodedError(error));
@@ -115,11 +116,6 @@ export class EdgeService {
     this.running.delete(exchange);
     if (this.draining && this.running.size === 0) this.idle();
   }
-}
-
-function shuttingDown(): CodedError {
-  const message = 'this replica is shutting down; try again, another one will answer';
-  return new DownstreamError('SHUTTING_DOWN', message, { retryAfterMs: 1_000 });
 }
 
 /** Asked by machines, with whatever Host they like, and to the very end. */

@@ -6,7 +6,7 @@ import { type Principal } from '../../common/principal.js';
 import { traceparentOf } from '../../common/traceparent.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
-import { DownstreamError } from '../downstream.errors.js';
+import { DownstreamError, shuttingDown } from '../downstream.errors.js';
 import { initializeResult, termsOf } from '../initialize.js';
 import { mayBatch } from '../protocol.js';
 import { McpSession } from '../session/mcp-session.js';
@@ -70,6 +70,10 @@ export class McpEndpoint {
     checkVersionHeader(exchange);
     const session = this.sessionOf(exchange, path, principal);
     if (isRequest(message)) {
+      if (this.sessions.draining) throw shuttingDown();
+      if (session.isRunning(message.id)) {
+        throw new DownstreamError('BAD_REQUEST', 'a request with this id is running in this session already');
+      }
       const answer = new HttpAnswer(exchange, session, message.id, this.opener);
       return session.run(message, answer, extrasOf(exchange));
     }
@@ -91,12 +95,19 @@ export class McpEndpoint {
       throw new DownstreamError('BAD_REQUEST', 'batches are not part of this revision: send one message a request');
     }
     if (messages.some(({ method }) => method === 'initialize')) throw secondInitialize();
-    for (const message of messages) if (!isRequest(message)) session.take(message);
-    const requests = messages.filter(isRequest);
-    if (requests.length === 0) return exchange.empty(202);
+    if (!messages.some(isRequest)) {
+      for (const message of messages) session.take(message);
+      return exchange.empty(202);
+    }
+    if (this.sessions.draining) throw shuttingDown();
     const stream = this.opener.openFor(exchange, session);
     const extras = extrasOf(exchange);
-    await Promise.all(requests.map((one) => session.run(one, new StreamAnswer(stream, one.id), extras)));
+    const running: Promise<void>[] = [];
+    for (const message of messages) {
+      if (isRequest(message)) running.push(session.run(message, new StreamAnswer(stream, message.id), extras));
+      else session.take(message);
+    }
+    await Promise.all(running);
     stream.end();
   }
 
@@ -108,9 +119,11 @@ export class McpEndpoint {
   ): Promise<void> {
     if (message.id === undefined) throw new DownstreamError('BAD_REQUEST', 'initialize must be a request');
     if (exchange.header('mcp-session-id') !== undefined) throw secondInitialize();
+    if (this.sessions.draining) throw shuttingDown();
     const terms = termsOf(message.params, 'http');
     const view = viewAt(path, this.catalogue);
     const result = initializeResult(terms, await view.describe());
+    if (exchange.res.destroyed) return; // nobody will ever know the session's id
     const session = new McpSession(
       {
         ...terms,
@@ -137,7 +150,11 @@ export class McpEndpoint {
     const lastEventId = exchange.header('last-event-id');
     if (lastEventId === undefined) return session.standing.resume(connect);
     const { stream, seq } = parseEventId(lastEventId);
-    session.streamOf(stream).resume(connect, seq);
+    const resumed = session.streamOf(stream);
+    // 204 is how a server says that there is nothing to come back for (WHATWG HTML, "Server-sent events"). An empty
+    // stream would be resumed again and again: the SDK's client does not take an error for an end.
+    if (resumed.isDone(seq)) return exchange.empty(204);
+    resumed.resume(connect, seq);
   }
 
   private delete(exchange: EdgeExchange, path: McpPath, principal: Principal | undefined): void {

@@ -17,8 +17,8 @@ export class OriginPolicy {
   constructor(@Inject(SETTINGS) settings: Settings) {
     this.origins = new Set(settings.ALLOWED_ORIGINS.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
     this.hosts = new Set(settings.ALLOWED_HOSTS.flatMap((host) => [host.toLowerCase(), nameOf(host)])); // a port is forgiven
-    this.anyHost = this.hosts.size === 0 && !isLoopback(settings.HOST);
     if (settings.PUBLIC_URL !== undefined) this.hosts.add(nameOf(new URL(settings.PUBLIC_URL).host));
+    this.anyHost = this.hosts.size === 0 && !isLoopback(settings.HOST);
   }
 
   /**

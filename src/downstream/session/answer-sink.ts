@@ -18,7 +18,12 @@ export class AnswerSink implements ClientSink {
     this.answer.pause?.(retryMs);
   }
 
-  ask(method: string, params: Buffer | undefined, signal: CancelSignal): Promise<Reply> {
-    return this.asked.ask((frame) => this.answer.interim(frame), method, params, signal);
+  ask(
+    method: string,
+    params: Buffer | undefined,
+    signal: CancelSignal,
+    onProgress?: (params: Buffer) => void,
+  ): Promise<Reply> {
+    return this.asked.ask((frame) => this.answer.interim(frame), method, params, signal, onProgress);
   }
 }

@@ -90,21 +90,28 @@ describe('ClientRequests (SPEC D-8)', () => {
 
 describe('progress of the client on a question (D-8)', () => {
   it('two servers with the same token: each gets its own progress, under its own token', () => {
-    void ask('{"_meta":{"progressToken":"t"},"n":1.0}');
-    void ask('{"_meta": { "progressToken" : "t" }}');
-    void ask('{"_meta":{"progressToken":7}}');
+    let told: [server: string, params: string] | undefined;
+    const from = (server: string, params: string) =>
+      void asked.ask(write, 'elicitation/create', json(params), never, (own) => (told = [server, own.toString()]));
+    from('a', '{"_meta":{"progressToken":"t"},"n":1.0}');
+    from('b', '{"_meta": { "progressToken" : "t" }}');
+    from('c', '{"_meta":{"progressToken":7}}');
     expect(raw.map((text) => /"params":(.*)\}$/.exec(text)?.[1])).toEqual([
       '{"_meta":{"progressToken":1},"n":1.0}',
       '{"_meta": { "progressToken" : 2 }}',
       '{"_meta":{"progressToken":3}}',
     ]);
-    const progress = (params: string) => asked.progress(json(params))?.toString();
-    expect(progress('{"progressToken":2,"progress":1.0}')).toBe('{"progressToken":"t","progress":1.0}');
-    expect(progress('{"progress":5,"progressToken":3}')).toBe('{"progress":5,"progressToken":7}');
+    const progress = (params?: string) => {
+      told = undefined;
+      asked.progress(params === undefined ? undefined : json(params));
+      return told;
+    };
+    expect(progress('{"progressToken":2,"progress":1.0}')).toEqual(['b', '{"progressToken":"t","progress":1.0}']);
+    expect(progress('{"progress":5,"progressToken":3}')).toEqual(['c', '{"progress":5,"progressToken":7}']);
     for (const foreign of ['{"progressToken":"t"}', '{"progressToken":4}', '{"progressToken":"1"}', '{}', '[]', '7']) {
       expect(progress(foreign)).toBeUndefined();
     }
-    expect(asked.progress(undefined)).toBeUndefined();
+    expect(progress()).toBeUndefined();
     asked.answered(answer('2', 'result', '{}'));
     expect(progress('{"progressToken":2,"progress":2}')).toBeUndefined();
   });

@@ -7,6 +7,8 @@ import { type Reply } from '../../execution/index.js';
 interface Pending {
   /** The progress token that the server chose, as bytes. */
   readonly token: Buffer | undefined;
+  /** Tells the server that asked, and no other. */
+  readonly onProgress: ((params: Buffer) => void) | undefined;
   settle(reply: Reply): void;
   fail(error: Error): void;
 }
@@ -30,6 +32,7 @@ export class ClientRequests {
     method: string,
     params: Buffer | undefined,
     signal: CancelSignal,
+    onProgress?: (params: Buffer) => void,
   ): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.closed) return reject(this.closed);
@@ -48,6 +51,7 @@ export class ClientRequests {
       const { token, params: own } = withOwnToken(params, id);
       this.pending.set(key, {
         token,
+        onProgress,
         settle: (reply) => (over(), resolve(reply)),
         fail: (error) => (over(), reject(error)),
       });
@@ -64,16 +68,15 @@ export class ClientRequests {
     else if (result) pending.settle({ kind: 'result', raw: result });
   }
 
-  /** Progress of the client on a question, as its server knows it; undefined: it belongs to none. */
-  progress(params: Buffer | undefined): Buffer | undefined {
+  /** Progress of the client on a question: to the server that asked, with the token that it chose. */
+  progress(params: Buffer | undefined): void {
     try {
       const span = params && memberSpan(params, 'progressToken');
-      if (!params || !span) return undefined;
-      const token = this.pending.get(sliceOf(params, span).toString('latin1'))?.token;
-      return token && splice(params, [{ span, bytes: token }]);
+      if (!params || !span) return;
+      const { token, onProgress } = this.pending.get(sliceOf(params, span).toString('latin1')) ?? {};
+      if (token) onProgress?.(splice(params, [{ span, bytes: token }]));
     } catch (error) {
-      if (error instanceof JsonError) return undefined;
-      throw error;
+      if (!(error instanceof JsonError)) throw error;
     }
   }
 

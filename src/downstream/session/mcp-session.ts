@@ -122,14 +122,17 @@ export class McpSession {
     switch (method) {
       case 'notifications/cancelled':
         return this.cancel(params);
-      case 'notifications/progress': {
-        const own = this.asked.progress(params);
-        return own && this.tellServers(method, own);
-      }
+      case 'notifications/progress':
+        return this.asked.progress(params);
       case 'notifications/roots/list_changed':
         return this.tellServers(method, params);
       default: // `notifications/initialized`, and what we do not know
     }
+  }
+
+  /** Whether a request with this id is in flight. */
+  isRunning(id: Id): boolean {
+    return this.running.has(String(id));
   }
 
   /** A request of the client; resolves when it has been answered. Never rejects. */

@@ -20,6 +20,8 @@ const RETRY_MS = 1_000;
 /** The downstream sessions of this replica (SPEC D-2, D-5, D-10). */
 @Injectable()
 export class Sessions extends SessionRegistry<McpSession> implements OnModuleInit, OnApplicationShutdown {
+  /** No new request is taken any more. */
+  draining = false;
   private subscriptions: (() => void)[] = [];
 
   constructor(
@@ -62,6 +64,7 @@ export class Sessions extends SessionRegistry<McpSession> implements OnModuleIni
 
   /** Event streams end with a hint to come back, each when no request of its session runs any more; sessions go on. */
   releaseStreams(): void {
+    this.draining = true;
     for (const session of this) session.release(RETRY_MS);
   }
 

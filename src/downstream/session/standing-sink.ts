@@ -18,7 +18,12 @@ export class StandingSink implements SessionSink {
     this.stream.send([frame]);
   }
 
-  ask(method: string, params: Buffer | undefined, signal: CancelSignal): Promise<Reply> {
-    return this.asked.ask((frame) => this.stream.send([frame]), method, params, signal);
+  ask(
+    method: string,
+    params: Buffer | undefined,
+    signal: CancelSignal,
+    onProgress?: (params: Buffer) => void,
+  ): Promise<Reply> {
+    return this.asked.ask((frame) => this.stream.send([frame]), method, params, signal, onProgress);
   }
 }

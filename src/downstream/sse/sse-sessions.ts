@@ -6,7 +6,7 @@ import { type Caller, type Principal } from '../../common/principal.js';
 import { traceparentOf } from '../../common/traceparent.js';
 import { SETTINGS } from '../../config/config.module.js';
 import { type Settings } from '../../config/settings.js';
-import { DownstreamError } from '../downstream.errors.js';
+import { DownstreamError, shuttingDown } from '../downstream.errors.js';
 import { type EdgeExchange } from '../edge/edge-exchange.js';
 import { type McpPath, viewAt } from '../edge/endpoints.js';
 import { StreamOpener } from '../edge/stream-opener.js';
@@ -31,6 +31,7 @@ const NO_TERMS = { protocolVersion: '2024-11-05', clientInfo: {}, clientCapabili
 export class SseSessions implements OnModuleDestroy {
   readonly resumable: boolean;
   private readonly initialized = new WeakSet<McpSession>();
+  private readonly initializing = new WeakSet<McpSession>();
   private readonly cutOff = new Map<McpSession, NodeJS.Timeout>();
   private readonly prefix: string;
   private readonly resumeMs: number;
@@ -99,6 +100,7 @@ export class SseSessions implements OnModuleDestroy {
       const error = new DownstreamError('BAD_REQUEST', 'initialize comes first');
       return new StreamAnswer(session.standing, id).fail(error);
     }
+    if (id !== undefined && method !== undefined && this.sessions.draining) throw shuttingDown();
     const traceparent = traceparentOf(exchange.header('traceparent'));
     this.sessions.broadcast(session, message, {
       requestId: exchange.requestId,
@@ -108,21 +110,23 @@ export class SseSessions implements OnModuleDestroy {
 
   private async initialize(session: McpSession, { id, params }: RpcMessage & { id: Buffer }): Promise<void> {
     const answer = new StreamAnswer(session.standing, id);
-    if (this.initialized.has(session)) {
+    if (this.initialized.has(session) || this.initializing.has(session)) {
       return answer.fail(new DownstreamError('BAD_REQUEST', 'this session is initialized already'));
     }
     try {
       const terms = termsOf(params, 'sse');
-      this.initialized.add(session); // before the first await: a second one is refused
+      this.initializing.add(session); // before the first await: a second one is refused
       const description = await session.view.describe();
       session.agree(terms);
+      this.initialized.add(session);
       session.standing.send(responseParts(id, 'result', initializeResult(terms, description)));
       this.services.count(session.label, 'initialize', 'ok');
     } catch (thrown) {
-      this.initialized.delete(session); // it may try again
       const error = toCodedError(thrown);
       if (error.code === 'INTERNAL') throw thrown;
       answer.fail(error); // on the stream, where the client looks for it
+    } finally {
+      this.initializing.delete(session);
     }
   }
 

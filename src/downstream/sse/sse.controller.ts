@@ -58,9 +58,9 @@ export class SseController {
     if (typeof sessionId !== 'string')
       throw new DownstreamError('SESSION_REQUIRED', 'sessionId is missing in the query');
     checkContentType(exchange);
-    const session = this.sessions.get(sessionId, req.principal);
+    this.sessions.get(sessionId, req.principal); // before its body is read
     const message = parseMessage(exchange, await exchange.body(this.settings.MAX_BODY_BYTES));
-    await this.sessions.take(session, message, exchange);
+    await this.sessions.take(this.sessions.get(sessionId, req.principal), message, exchange);
     exchange.empty(202);
   }
 

@@ -77,6 +77,11 @@ export class EventStream {
     return after >= this.gone && after <= this.last;
   }
 
+  /** Whether it has ended and who has this event has had everything. */
+  isDone(after: number): boolean {
+    return this.over && after >= this.last;
+  }
+
   /**
    * Hands the connection what it missed and, while the stream lives, what follows. It replaces the connection before.
    *
@@ -88,9 +93,7 @@ export class EventStream {
       throw new DownstreamError('BAD_REQUEST', 'the events after this Last-Event-ID are gone; start without it');
     }
     this.carry(connection());
-    const from = after ?? this.handed;
-    for (const { seq, event } of this.logged) if (seq > from) this.connection?.write(event);
-    this.handed = this.last;
+    this.handOver(after ?? this.handed);
     if (!this.over) return;
     this.connection?.end();
     this.connection = undefined;
@@ -100,6 +103,15 @@ export class EventStream {
     this.logged.shift();
     this.gone = Math.max(this.gone, seq);
     if (this.over && this.logged.length === 0) this.emptied();
+  }
+
+  /** What cannot be written any more stays for the next connection. */
+  private handOver(after: number): void {
+    for (const { seq, event } of this.logged) {
+      if (seq <= after) continue;
+      if (!this.connection?.write(event)) return;
+      this.handed = seq;
+    }
   }
 
   private carry(connection: SseConnection): void {

@@ -30,8 +30,9 @@ afterEach(async () => {
   await redis.quit();
 });
 
+/** Of mappings: the journal of open sessions has keys of its own. */
 function redisKeys(): Promise<string[]> {
-  return redis.keys(`${env['REDIS_KEY_PREFIX']}*`);
+  return redis.keys(`${env['REDIS_KEY_PREFIX']}session_mapping:*`);
 }
 
 describe('TestSessionAffinityE2E', () => {
