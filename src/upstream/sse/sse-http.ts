@@ -7,7 +7,7 @@ import { type ConnectorOptions } from '../connector-options.js';
 import { credentialHeaders } from '../credential-headers.js';
 import { type Dispatchers } from '../dispatchers.js';
 import { toUpstreamError } from '../network-errors.js';
-import { isAccepted, refusalOf } from '../streamable-http/refusal.js';
+import { isAccepted, refusalOf } from '../http/refusal.js';
 import { type UpstreamError } from '../upstream.errors.js';
 import { type CredentialPurpose, type Target } from '../upstream.port.js';
 import { limited } from './event-limit.js';

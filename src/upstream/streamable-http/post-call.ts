@@ -5,9 +5,9 @@ import { readMessage } from '../../common/jsonrpc.js';
 import { toUpstreamError } from '../network-errors.js';
 import { UpstreamError } from '../upstream.errors.js';
 import { type UpstreamReply } from '../upstream.port.js';
-import { EventParser, type ServerSentEvent } from './event-parser.js';
-import { Exchange, header, type ResponseHeaders } from './exchange.js';
-import { isAccepted, refusalOf } from './refusal.js';
+import { EventParser, type ServerSentEvent } from '../http/event-parser.js';
+import { Exchange, header, type ResponseHeaders } from '../http/exchange.js';
+import { isAccepted, refusalOf } from '../http/refusal.js';
 import { type Wire } from './wire.js';
 
 /** Stream ends without progress that a call survives by `Last-Event-ID`. */

@@ -24,7 +24,7 @@ import {
   type UpstreamReply,
   type UpstreamSession,
 } from '../upstream.port.js';
-import { header, type ResponseHeaders } from './exchange.js';
+import { header, type ResponseHeaders } from '../http/exchange.js';
 import { OneWay, POST_HEADERS } from './one-way.js';
 import { PostCall, replyOf } from './post-call.js';
 import { StandingStream } from './standing-stream.js';
