@@ -4,6 +4,7 @@ import { type CodedError } from '../../common/errors.js';
 import { readMessage } from '../../common/jsonrpc.js';
 import { toUpstreamError } from '../network-errors.js';
 import { UpstreamError } from '../upstream.errors.js';
+import { replyOf } from '../server-messages.js';
 import { type UpstreamReply } from '../upstream.port.js';
 import { EventParser, type ServerSentEvent } from '../http/event-parser.js';
 import { Exchange, header, type ResponseHeaders } from '../http/exchange.js';
@@ -206,9 +207,4 @@ export class PostCall {
   private interrupted(what: string): void {
     this.settle(this.wire.error('UPSTREAM_INTERRUPTED', `${what}; the call may have run`, 'unknown'));
   }
-}
-
-export function replyOf(message: { result?: Buffer; error?: Buffer }): UpstreamReply {
-  if (message.error) return { kind: 'error', raw: message.error };
-  return { kind: 'result', raw: message.result as Buffer };
 }
