@@ -144,10 +144,16 @@ async function post(url, body, headers = {}) {
   return { status: res.statusCode, headers: res.headers, raw, json };
 }
 
+/** Nothing of the environment reaches a child by itself (processes.mjs). */
+function databaseOfCaller() {
+  const { DATABASE_URL, ENCRYPTION_KEY } = process.env;
+  return DATABASE_URL === undefined ? {} : { DATABASE_URL, ENCRYPTION_KEY };
+}
+
 function start(env) {
   return processes.start(
     ['--expose-gc', '--import', path.join(HERE, 'gc-on-signal.mjs'), MAIN],
-    { PORT: '0', DATA_DIR: path.join(dir, `data-${Math.random()}`), LOG_LEVEL: 'info', ...env },
+    { PORT: '0', DATA_DIR: path.join(dir, `data-${Math.random()}`), LOG_LEVEL: 'info', ...databaseOfCaller(), ...env },
     LISTENS,
   );
 }
