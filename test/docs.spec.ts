@@ -157,7 +157,7 @@ describe('docs/decisions', () => {
 
   it('are numbered without a gap, and each has its status and its parts', () => {
     const numbers = decisions.map((page) => Number(page.slice('docs/decisions/'.length).slice(0, 4)));
-    expect(numbers.sort()).toEqual(numbers.map((_, index) => index + 1));
+    expect(numbers.sort((a, b) => a - b)).toEqual(numbers.map((_, index) => index + 1));
     for (const page of decisions) {
       const headings = [...read(page).matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
       expect({ page, headings }).toEqual({ page, headings: ['Context', 'Decision', 'Consequences'] });

@@ -1,5 +1,5 @@
 import { type RpcMessage } from '../common/jsonrpc.js';
-import { refuseServerRequest, toMessage } from './server-requests.js';
+import { refuseServerRequest, toMessage } from './server-messages.js';
 import { type RawJson, type SessionObserver, type UpstreamMessage, type UpstreamReply } from './upstream.port.js';
 
 /** What may wait for the listener; a server says little before the first call. */

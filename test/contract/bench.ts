@@ -20,8 +20,6 @@ export interface Subject {
   make(options: ConnectorOptions): ClosableConnector;
   urlOf(server: McpTestServer): string;
   readonly server?: McpServerOptions;
-  /** Results arrive as the bytes that the server sent. */
-  readonly lossless: boolean;
   /** Where the server speaks during a call: on the call's own stream, named by `origin`, or on the session's one. */
   readonly interim: { readonly via: 'call' | 'stream'; readonly origin: boolean };
   /** Whether the session outlives its streams, so that it must be ended by DELETE. */

@@ -89,6 +89,16 @@ const DOUBLES: readonly { readonly fault: string; readonly bites: string; readon
         session.request(method, raw && Buffer.from(JSON.stringify(JSON.parse(raw.toString()))), options),
     })),
   },
+  {
+    fault: 'parses and rebuilds results',
+    bites: 'results come back as the bytes',
+    subject: broken((session) => ({
+      request: async (...args) => {
+        const { kind, raw } = await session.request(...args);
+        return { kind, raw: Buffer.from(JSON.stringify(JSON.parse(raw.toString()))) };
+      },
+    })),
+  },
   { fault: 'pins the credentials of the connect', bites: 'rotated credentials', subject: pinned },
   {
     fault: 'does not hear the server',

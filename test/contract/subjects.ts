@@ -6,7 +6,6 @@ export const SSE: Subject = {
   transport: 'sse',
   make: (options) => new SseConnector(options),
   urlOf: (server) => server.sseUrl,
-  lossless: false,
   interim: { via: 'call', origin: false },
   deletes: false,
 };
@@ -15,7 +14,6 @@ export const STREAMABLE_HTTP: Subject = {
   transport: 'streamablehttp',
   make: (options) => new StreamableHttpConnector(options),
   urlOf: (server) => server.mcpUrl,
-  lossless: true,
   interim: { via: 'call', origin: true },
   deletes: true,
 };

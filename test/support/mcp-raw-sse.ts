@@ -50,7 +50,12 @@ export class RawSseServer {
 
   /** Sends a JSON value as a `message` event on every open stream. */
   say(message: unknown): void {
-    for (const stream of this.streams) stream.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
+    this.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
+  }
+
+  /** Writes these very bytes on every open stream. */
+  write(bytes: string | Buffer): void {
+    for (const stream of this.streams) stream.write(bytes);
   }
 
   /** Ends the open streams as a server does that has had enough. */

@@ -23,9 +23,11 @@ export class SseErrors {
     return this.make('CANCELLED', 'the call was cancelled', execution, cause);
   }
 
-  tooLarge(maxBytes: number): UpstreamError {
+  tooLarge(maxBytes: number, sessionSound = false): UpstreamError {
     const what = `sent an event of more than ${maxBytes} bytes (MAX_UPSTREAM_RESPONSE_BYTES); the call may have run`;
-    return this.make('RESULT_TOO_LARGE', what, 'unknown');
+    const { gateway } = this;
+    const options = { execution: 'unknown', gateway, sessionSound } as const;
+    return new UpstreamError('RESULT_TOO_LARGE', `${gateway}: ${what}`, options);
   }
 
   timeout(what: string, execution: Execution): UpstreamError {
@@ -40,7 +42,7 @@ export class SseErrors {
   }
 
   private make(
-    code: 'UPSTREAM_SESSION_LOST' | 'UPSTREAM_INTERRUPTED' | 'RESULT_TOO_LARGE' | 'CANCELLED',
+    code: 'UPSTREAM_SESSION_LOST' | 'UPSTREAM_INTERRUPTED' | 'CANCELLED',
     what: string,
     execution: Execution,
     cause?: unknown,

@@ -4,8 +4,12 @@ import { deferred } from '../../../test/support/deferred.js';
 import { RawSseServer } from '../../../test/support/mcp-raw-sse.js';
 import { until } from '../../../test/support/until.js';
 import { UpstreamError } from '../upstream.errors.js';
-import { type HeaderMap, type Target, type UpstreamSession } from '../upstream.port.js';
+import { type HeaderMap, type Target, type UpstreamMessage, type UpstreamSession } from '../upstream.port.js';
 import { SseConnector } from './sse.connector.js';
+
+const MAX_BYTES = 4_096;
+/** More than one event may hold, as a JSON string. */
+const HUGE = `"${'x'.repeat(2 * MAX_BYTES)}"`;
 
 /** What only a server without an SDK does; what every transport promises is in test/contract. */
 describe('SseConnector', () => {
@@ -17,7 +21,7 @@ describe('SseConnector', () => {
     server = await RawSseServer.start();
     connector = new SseConnector({
       connectTimeoutMs: 300,
-      maxResponseBytes: 16 * 1024 * 1024,
+      maxResponseBytes: MAX_BYTES,
       transportTimeoutMs: 300,
       cleanupTimeoutMs: 300,
       clientInfo: { name: 'spec', version: '1' },
@@ -91,6 +95,37 @@ describe('SseConnector', () => {
       await other.close();
     });
 
+    it.each([
+      ['no URL', 'http://[', 'UPSTREAM_NOT_MCP'],
+      ['a whole URL of the origin', undefined, undefined],
+    ])('an endpoint that is %s: %s', async (_what, endpoint, code) => {
+      server.endpoint = endpoint ?? `${server.origin}/post?sessionId=raw`;
+
+      const outcome: unknown = await connector.connect(target()).catch((error: unknown) => error);
+
+      if (code) expect(outcome).toMatchObject({ code, reason: 'not-mcp' });
+      else expect(outcome).toMatchObject({ lost: undefined });
+    });
+
+    it('a stream that ends before its endpoint event is not MCP (G-2)', async () => {
+      server.onGet = (_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' }).end(': bye\n\n');
+        return true;
+      };
+
+      expect(await failureOf(connector.connect(target()))).toMatchObject({ code: 'UPSTREAM_NOT_MCP' });
+    });
+
+    it('redirects without end are not followed for ever', async () => {
+      server.onGet = (_req, res) => {
+        res.writeHead(302, { location: '/sse' }).end();
+        return true;
+      };
+
+      expect(await failureOf(connector.connect(target()))).toMatchObject({ code: 'UPSTREAM_NOT_MCP', status: 302 });
+      expect(server.gets).toHaveLength(6);
+    });
+
     it('a redirect within the origin is followed, with credentials', async () => {
       server.onGet = (req, res) => {
         if (req.url !== '/old') return false;
@@ -121,7 +156,7 @@ describe('SseConnector', () => {
 
   describe('the end of the stream', () => {
     it('is the end of the session: no reconnection, which would be a new session that nobody initialized', async () => {
-      // The eventsource package would reconnect after this many milliseconds.
+      // A browser's EventSource would reconnect after this many milliseconds.
       server.preamble = 'retry: 1\n\n';
       const session = await connector.connect(target());
       server.preamble = '';
@@ -165,7 +200,109 @@ describe('SseConnector', () => {
     });
   });
 
+  describe('what the server says', () => {
+    it('arrives as the bytes that came: params, ids, results and errors (D-7)', async () => {
+      const session = await connector.connect(target(), { clientCapabilities: { sampling: {} } });
+      const heard: UpstreamMessage[] = [];
+      session.onMessage((message) => heard.push(message));
+      const params = '{"big":12345678901234567890,"one":1.0,"e":"\\u00e9"}';
+
+      server.write(`data: {"jsonrpc":"2.0","id":9007199254740993,"method":"sampling/x","params":${params}}\n\n`);
+      server.onPost = ({ id }) => {
+        server.write(`data: {"jsonrpc":"2.0","error":{"code":-1.0e1},"id":${id}}\r\n\r\n`);
+        return false;
+      };
+      const reply = await session.request('tools/call', undefined);
+
+      expect({ kind: reply.kind, raw: reply.raw.toString() }).toEqual({ kind: 'error', raw: '{"code":-1.0e1}' });
+      expect(heard.map(({ id, method, params: raw }) => [id?.toString(), method, raw?.toString()])).toEqual([
+        ['9007199254740993', 'sampling/x', params],
+      ]);
+    });
+
+    it('comments, other events and answers that nobody waits for are passed over', async () => {
+      const session = await connector.connect(target());
+      server.onPost = ({ id }) => {
+        server.write(': keep-alive\n\nevent: ping\ndata: now\n\ndata: {"jsonrpc":"2.0","id":"77","result":{}}\n\n');
+        server.say({ jsonrpc: '2.0', id, result: { ok: true } });
+        return false;
+      };
+
+      expect((await session.request('tools/call', undefined)).raw.toString()).toBe('{"ok":true}');
+      expect(session.lost).toBeUndefined();
+    });
+
+    it('bytes that are no UTF-8 end the session: an answer may be among what we cannot read', async () => {
+      const session = await connector.connect(target());
+
+      server.write(Buffer.from('data: {"jsonrpc":"2.0","id":1,"result":"\xff"}\n\n', 'latin1'));
+
+      expect(await lost(session)).toMatchObject({ code: 'UPSTREAM_SESSION_LOST' });
+    });
+
+    it.each([
+      ['as most libraries write it', (id: number) => `{"jsonrpc":"2.0","id":${id},"result":${HUGE}}`],
+      ['with spaces, the id first', (id: number) => ` { "id" : ${id}, "jsonrpc" : "2.0", "error" : ${HUGE} }`],
+    ])('an answer that is too large fails its own call and no other, %s (S-6)', async (_what, answer) => {
+      const session = await connector.connect(target());
+      let other = 0;
+      const unharmed = session.request('tools/list', undefined, { onId: (id) => (other = id) });
+      await posted('tools/list');
+      let large = 0;
+      const failed = failureOf(session.request('tools/call', undefined, { onId: (id) => (large = id) }));
+      await posted('tools/call');
+
+      server.write(`data: ${answer(large)}\n\n`);
+
+      expect(await failed).toMatchObject({ code: 'RESULT_TOO_LARGE', execution: 'unknown', sessionSound: true });
+      server.say({ jsonrpc: '2.0', id: other, result: { small: true } });
+      expect((await unharmed).raw.toString()).toBe('{"small":true}');
+      expect(session.lost).toBeUndefined();
+    });
+
+    it.each([
+      ['a notification', () => `{"jsonrpc":"2.0","method":"notifications/x","params":[${HUGE}]}`],
+      ['a request, which has an id of the server', (id: number) => `{"jsonrpc":"2.0","id":${id},"method":${HUGE}}`],
+      ['an id inside of the result', (id: number) => `{"result":{"id":${id},"result":${HUGE}},"id":99}`],
+    ])('one that does not begin like an answer ends the session: %s (S-6)', async (_what, message) => {
+      const session = await connector.connect(target());
+      let id = 0;
+      const call = failureOf(session.request('tools/call', undefined, { onId: (own) => (id = own) }));
+      await posted('tools/call');
+
+      server.write(`data: ${message(id)}\n\n`);
+
+      expect(await call).toMatchObject({ code: 'RESULT_TOO_LARGE', execution: 'unknown' });
+      expect(session.lost).toMatchObject({ code: 'RESULT_TOO_LARGE' });
+    });
+  });
+
   describe('POSTs', () => {
+    it('follow a redirect that keeps them, within the origin and no further (S-5)', async () => {
+      const other = await RawSseServer.start();
+      const session = await connector.connect(target());
+      const redirect = (status: number, location: string): void => {
+        server.onPost = (_message, res) => {
+          server.onPost = undefined;
+          res.writeHead(status, { location }).end();
+          return true;
+        };
+      };
+
+      redirect(308, '/elsewhere');
+      await session.notify('notifications/moved');
+      redirect(302, '/elsewhere');
+      const asGet = await failureOf(session.notify('notifications/as-get'));
+      redirect(307, `${other.origin}/post`);
+      const away = await failureOf(session.notify('notifications/away'));
+
+      expect(server.posts.filter(({ method }) => method === 'notifications/moved')).toHaveLength(2);
+      expect(asGet).toMatchObject({ code: 'UPSTREAM_NOT_MCP', execution: 'none', status: 302 });
+      expect(away).toMatchObject({ code: 'UPSTREAM_NOT_MCP', execution: 'none' });
+      expect(other.posts).toEqual([]);
+      await other.close();
+    });
+
     it('one that hangs (as some servers treat an unknown session) ends the session by time-out', async () => {
       const session = await connector.connect(target());
       server.onPost = ({ method }) => method === 'tools/call';

@@ -1,10 +1,10 @@
 import { type CancelSignal } from '../../common/cancellation.js';
-import { type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { CodedError } from '../../common/errors.js';
 import { notificationFrame, responseFrame, type RpcMessage } from '../../common/jsonrpc.js';
 import { type ConnectorOptions } from '../connector-options.js';
 import { type Dispatchers } from '../dispatchers.js';
 import { Inbox } from '../inbox.js';
+import { replyOf } from '../server-messages.js';
 import { UpstreamError } from '../upstream.errors.js';
 import {
   type ConnectOptions,
@@ -23,14 +23,19 @@ import { Post } from './post.js';
 import { SseCall } from './sse-call.js';
 import { SseChannel } from './sse-channel.js';
 import { SseErrors } from './sse-errors.js';
-import { SseHttp } from './sse-http.js';
+import { SseWire } from './sse-wire.js';
+
+/**
+ * How an answer begins whose id comes before its result, as JSON-RPC libraries of many languages write it. From the first
+ * byte on, so that no text inside a result can look like it.
+ */
+const ANSWER =
+  /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"/;
 
 /**
  * A session over HTTP+SSE (MCP 2024-11-05): one stream for everything the server says, a POST for each message of ours.
  *
  * - The stream *is* the session: whatever ends it sets `lost`, and nothing is repaired here (that is the pool's).
- * - Our messages go out as the bytes that came. What the server sends is parsed by the SDK and rebuilt with
- *   `JSON.stringify` for `raw`, `params` and `id`: integers beyond ±2^53 and spellings like `1.0` do not survive (D-7).
  * - A server's message never has an `origin`: over SSE nothing says to which of our requests it belongs.
  */
 export class SseSession implements UpstreamSession {
@@ -58,16 +63,16 @@ export class SseSession implements UpstreamSession {
       respond: (id, reply) => this.respond(id, reply),
     });
     this.errors = new SseErrors(target);
-    const http = new SseHttp(target, dispatchers, limits, this.errors);
-    this.channel = new SseChannel(target.url, http, this.errors, {
+    this.channel = new SseChannel(new SseWire(target, dispatchers, this.errors), limits, {
       onMessage: (message) => this.receive(message),
+      onOversize: (head) => this.tooLarge(head),
       onEnd: (error) => this.ended(error),
     });
   }
 
   /** Opens the stream. The handshake is the connector's. */
   open(signal: CancelSignal | undefined): Promise<void> {
-    return this.channel.open(this.limits.transportTimeoutMs, signal);
+    return this.channel.open(signal);
   }
 
   initialized(server: ServerInfo): void {
@@ -144,7 +149,7 @@ export class SseSession implements UpstreamSession {
 
   /** Which failures of a POST end the session: the server does not know it, does not want us, or cannot be reached. */
   private note(error: CodedError, post: Post): void {
-    if (this.closing || post.giveUp.signal.aborted) return; // our own doing, whatever the code
+    if (this.closing || post.giveUp.aborted) return; // our own doing, whatever the code
     if (!(error instanceof UpstreamError) || error.sessionSound) return;
     if (error.code === 'UPSTREAM_SESSION_LOST' || error.code === 'UPSTREAM_UNAUTHORIZED') this.channel.fail(error);
     else if (error.status === undefined) this.channel.fail(this.errors.lost(`given up: ${error.message}`, error));
@@ -166,23 +171,18 @@ export class SseSession implements UpstreamSession {
     return reason instanceof UpstreamError ? reason : this.errors.cancelled(execution, reason);
   }
 
-  private receive(message: JSONRPCMessage): void {
+  private receive(message: RpcMessage): void {
     if (this.closing) return;
-    if (!('method' in message)) return this.answer(message);
-    const { method, params } = message;
-    const rpc: RpcMessage = {
-      method,
-      ...(params === undefined ? {} : { params: rebuilt(params) }),
-      ...('id' in message ? { id: rebuilt(message.id) } : {}),
-    };
-    this.inbox.deliver(rpc, undefined);
+    if (message.method !== undefined) return this.inbox.deliver(message, undefined);
+    // No such call: of a cancelled one, to be ignored.
+    this.calls.get(Number(message.id?.toString('latin1')))?.settle(replyOf(message));
   }
 
-  private answer(message: Exclude<JSONRPCMessage, { method: string }>): void {
-    const call = typeof message.id === 'number' ? this.calls.get(message.id) : undefined;
-    if (!call) return; // of a cancelled call: to be ignored
-    if ('error' in message) call.settle({ kind: 'error', raw: rebuilt(message.error) });
-    else call.settle({ kind: 'result', raw: rebuilt(message.result) });
+  /** Fails the one call that it answers, if its beginning says which; else any may wait for it, and the session ends. */
+  private tooLarge(head: Buffer): void {
+    const id = ANSWER.exec(head.toString('latin1'))?.[1];
+    if (id === undefined) return this.channel.fail(this.errors.tooLarge(this.limits.maxResponseBytes));
+    this.calls.get(Number(id))?.settle(this.errors.tooLarge(this.limits.maxResponseBytes, true));
   }
 
   /** The stream has gone, or a POST said that the session has. */
@@ -219,8 +219,4 @@ export class SseSession implements UpstreamSession {
     this.channel.close();
     return 'terminated'; // the server sees the end of its stream
   }
-}
-
-function rebuilt(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value));
 }

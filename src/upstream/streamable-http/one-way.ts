@@ -5,8 +5,8 @@ import { type ConnectorOptions } from '../connector-options.js';
 import { toUpstreamError } from '../network-errors.js';
 import { type Execution, UpstreamError } from '../upstream.errors.js';
 import { type EndResult, type HeaderMap } from '../upstream.port.js';
-import { Exchange, header, type ResponseHeaders } from './exchange.js';
-import { isAccepted, refusalOf } from './refusal.js';
+import { Exchange, header, type ResponseHeaders } from '../http/exchange.js';
+import { isAccepted, refusalOf } from '../http/refusal.js';
 import { type Wire } from './wire.js';
 
 export const POST_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };

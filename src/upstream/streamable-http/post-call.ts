@@ -4,10 +4,11 @@ import { type CodedError } from '../../common/errors.js';
 import { readMessage } from '../../common/jsonrpc.js';
 import { toUpstreamError } from '../network-errors.js';
 import { UpstreamError } from '../upstream.errors.js';
+import { replyOf } from '../server-messages.js';
 import { type UpstreamReply } from '../upstream.port.js';
-import { EventParser, type ServerSentEvent } from './event-parser.js';
-import { Exchange, header, type ResponseHeaders } from './exchange.js';
-import { isAccepted, refusalOf } from './refusal.js';
+import { EventParser, type ServerSentEvent } from '../http/event-parser.js';
+import { Exchange, header, type ResponseHeaders } from '../http/exchange.js';
+import { isAccepted, refusalOf } from '../http/refusal.js';
 import { type Wire } from './wire.js';
 
 /** Stream ends without progress that a call survives by `Last-Event-ID`. */
@@ -206,9 +207,4 @@ export class PostCall {
   private interrupted(what: string): void {
     this.settle(this.wire.error('UPSTREAM_INTERRUPTED', `${what}; the call may have run`, 'unknown'));
   }
-}
-
-export function replyOf(message: { result?: Buffer; error?: Buffer }): UpstreamReply {
-  if (message.error) return { kind: 'error', raw: message.error };
-  return { kind: 'result', raw: message.result as Buffer };
 }

@@ -1,7 +1,7 @@
 import { readMessage } from '../../common/jsonrpc.js';
 import { type StandingStreamState } from '../upstream.port.js';
-import { EventParser, type ServerSentEvent } from './event-parser.js';
-import { Exchange, header, type ResponseHeaders } from './exchange.js';
+import { EventParser, type ServerSentEvent } from '../http/event-parser.js';
+import { Exchange, header, type ResponseHeaders } from '../http/exchange.js';
 import { type Wire } from './wire.js';
 
 /** `retry: 0` must not become a storm. */

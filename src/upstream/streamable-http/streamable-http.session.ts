@@ -7,6 +7,7 @@ import { type Dispatchers, type SocketUse } from '../dispatchers.js';
 import { credentialHeaders } from '../credential-headers.js';
 import { toUpstreamError } from '../network-errors.js';
 import { Inbox } from '../inbox.js';
+import { replyOf } from '../server-messages.js';
 import { type Execution, UpstreamError, type UpstreamErrorCode } from '../upstream.errors.js';
 import {
   type ConnectOptions,
@@ -24,9 +25,9 @@ import {
   type UpstreamReply,
   type UpstreamSession,
 } from '../upstream.port.js';
-import { header, type ResponseHeaders } from './exchange.js';
+import { header, type ResponseHeaders } from '../http/exchange.js';
 import { OneWay, POST_HEADERS } from './one-way.js';
-import { PostCall, replyOf } from './post-call.js';
+import { PostCall } from './post-call.js';
 import { StandingStream } from './standing-stream.js';
 import { type Wire } from './wire.js';
 

@@ -155,6 +155,27 @@ describe('a limit on events (S-6)', () => {
     expect(parsed(12, ['id: 7\ndata: 0123456789\n\n'])).toEqual(['too large', ['', '7']]);
   });
 
+  it.each([
+    ['on one line, in one chunk', 16, ['data:0123456789abcdef\n\n'], '0123456789abcdef'],
+    ['byte by byte: as much as is allowed', 12, [...'data:0123456789\n\n'], '01234567'],
+    ['behind a name', 24, ['event: message\ndata: 0123456789\n\n'], ' 0123456789'],
+    ['over many lines: the first', 12, ['data: 01\n', 'data: 23\n\n'], '01'],
+    ['not more than 256 bytes of it, the field included', 999, [`data:${'x'.repeat(5_000)}\n\n`], 'x'.repeat(251)],
+    ['nothing of what is no data', 12, ['other: 0123456789\ndata: 1\n\n'], ''],
+  ])('tells how its data begins: %s', (_what, max, chunks, expected) => {
+    const heads: string[] = [];
+    const sink = {
+      onEvent: () => undefined,
+      onRetry: () => undefined,
+      onOversize: (head: Buffer) => void heads.push(head.toString()),
+    };
+    const parser = new EventParser(sink, max);
+
+    for (const chunk of chunks) parser.push(Buffer.from(chunk));
+
+    expect(heads).toEqual([expected]);
+  });
+
   it('what has just that size passes', () => {
     expect(parsed(12, ['data: 012345\n\ndata: 543210\n\n'])).toEqual([
       ['012345', undefined],

@@ -10,14 +10,21 @@ export interface EventSink {
   onEvent(event: ServerSentEvent): void;
   /** Milliseconds to wait before the next connection. */
   onRetry(ms: number): void;
-  /** An event is larger than allowed; nothing else comes of it. */
-  onOversize?(): void;
+  /**
+   * An event is larger than allowed; nothing else comes of it.
+   *
+   * @param head how its `data` begins, HEAD_BYTES at most; empty if it does not begin with that
+   */
+  onOversize?(head: Buffer): void;
 }
 
 const LF = 0x0a;
 const CR = 0x0d;
 const EMPTY = Buffer.alloc(0);
 const COMMENT = Buffer.from(':');
+const DATA = Buffer.from('data:');
+/** Of an event that is too large. */
+const HEAD_BYTES = 256;
 /** A longer timer fires at once: "never again" would become a storm. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -69,11 +76,23 @@ export class EventParser {
     if (piece.length === 0) return;
     this.size += piece.length;
     if (this.size <= this.maxEventBytes) return void this.pending.push(piece);
+    const head = this.oversized ? EMPTY : this.head(piece);
     // Of what is too large only this stays: that its line is not empty.
     this.pending = [COMMENT];
     this.data = [];
-    if (!this.oversized) this.sink.onOversize?.();
+    if (!this.oversized) this.sink.onOversize?.(head);
     this.oversized = true;
+  }
+
+  private head(piece: Buffer): Buffer {
+    const [first] = this.data;
+    if (first) return first.subarray(0, HEAD_BYTES);
+    // Views, so that what is too large is not copied for this.
+    const line = Buffer.concat([...this.pending, piece].map((part) => part.subarray(0, HEAD_BYTES))).subarray(
+      0,
+      HEAD_BYTES,
+    );
+    return line.subarray(0, DATA.length).equals(DATA) ? line.subarray(DATA.length) : EMPTY;
   }
 
   private complete(): Buffer {

@@ -28,3 +28,9 @@ export function toMessage(message: RpcMessage, origin: number | undefined): Upst
     ...(origin === undefined ? {} : { origin }),
   };
 }
+
+/** A response of the server, which has one of the two. */
+export function replyOf(message: RpcMessage): UpstreamReply {
+  if (message.error) return { kind: 'error', raw: message.error };
+  return { kind: 'result', raw: message.result as Buffer };
+}
