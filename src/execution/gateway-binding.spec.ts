@@ -99,6 +99,31 @@ describe('subscriptions (SPEC D-8, G-4)', () => {
   });
 });
 
+describe('the mapping of the bound session (P-5, D-5)', () => {
+  it('is registered once for each place, and a call that comes meanwhile waits until it is', async () => {
+    const gate = deferred<void>();
+    let registered = 0;
+    const register = (): Promise<void> => ((registered += 1), gate.promise);
+    const order: string[] = [];
+    const calls = [1, 2].map((n) => binding.registered('a', register).then(() => order.push(`call ${n}`)));
+    await new Promise(setImmediate);
+    order.push('stored');
+    gate.resolve();
+    await Promise.all(calls);
+    await binding.registered('a', register);
+    expect([order, registered]).toEqual([['stored', 'call 1', 'call 2'], 1]);
+    await binding.registered('b', register);
+    expect(registered).toBe(2);
+  });
+
+  it('that it could not be is the failure of this call alone', async () => {
+    await expect(binding.registered('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    let registered = 0;
+    await binding.registered('a', async () => void (registered += 1));
+    expect(registered).toBe(1);
+  });
+});
+
 describe('a new upstream session (P-9)', () => {
   it('gets log level and subscriptions again, by the names of the server', async () => {
     await binding.subscribe('a:b', 'gw:x:a:b', ask());

@@ -23,7 +23,7 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
   private readonly subscriptions = new Map<string, Set<string>>();
   private session: UpstreamSession | undefined;
   /** The mapping of SPEC P-5 that was registered last; made anew when the gateway moves. */
-  registered: string | undefined;
+  private registration: { readonly place: string; readonly done: Promise<void> } | undefined;
 
   constructor(
     readonly client: BindingClient,
@@ -37,6 +37,18 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
   /** The session that is open now. */
   get live(): UpstreamSession | undefined {
     return this.session?.lost ? undefined : this.session;
+  }
+
+  /** Registers the mapping once for each place of the gateway; calls that come meanwhile wait for it, too (D-5). */
+  async registered(place: string, register: () => Promise<void>): Promise<void> {
+    if (this.registration?.place !== place) this.registration = { place, done: register() };
+    const { registration } = this;
+    try {
+      await registration.done;
+    } catch (error) {
+      if (this.registration === registration) this.registration = undefined;
+      throw error;
+    }
   }
 
   /** Before the first call on a session that was opened for us. */

@@ -1,4 +1,5 @@
 import { type GatewayEntry } from '../catalogue/index.js';
+import { type CancelSignal } from '../common/cancellation.js';
 import { toCodedError } from '../common/errors.js';
 import { type Metrics } from '../metrics/metrics.js';
 import { type PoolPlace, type RequestOptions, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
@@ -46,7 +47,7 @@ export class UpstreamCalls {
     const started = performance.now();
     let outcome = 'ok';
     try {
-      const place = await this.placeOf(call, context);
+      const place = await this.placeOf(call, context, clock.signal);
       const reply = await this.pool.use(
         {
           gatewayId: gateway.id,
@@ -87,16 +88,19 @@ export class UpstreamCalls {
   }
 
   /** The way to where the call runs; a call that will be bound registers its mapping before it is sent (SPEC D-5). */
-  private async placeOf({ gateway, alwaysBound }: UpstreamCall, context: ExecutionContext): Promise<() => PoolPlace> {
+  private async placeOf(
+    { gateway, alwaysBound }: UpstreamCall,
+    context: ExecutionContext,
+    signal: CancelSignal,
+  ): Promise<() => PoolPlace> {
     const { session, caller } = context;
     if (!session || !(alwaysBound || usesBound(gateway))) return () => sharedPlace(gateway, context);
     const binding = session.bindingOf(gateway, this.limits);
     const { url, transport } = gateway.target;
-    const mapping = `${transport} ${url}`;
-    if (binding.registered !== mapping) {
-      binding.registered = mapping;
-      await this.pool.mappings.register(session.id, url, gateway.id, transport, caller.principal?.subject);
-    }
+    const register = (): Promise<void> =>
+      this.pool.mappings.register(session.id, url, gateway.id, transport, caller.principal?.subject);
+    // Of a session that has ended meanwhile nobody would ever forget the mapping.
+    if (!signal.aborted) await binding.registered(`${transport} ${url}`, register);
     return () => boundPlace(gateway, { caller, session }, binding);
   }
 
