@@ -37,6 +37,7 @@ export class ResourceMethods {
     const { gateway, originalUri } = resource;
     const binding = this.calls.bindingOf(gateway, context);
     if (!binding) throw needsSession(`resources/${what}`);
+    this.calls.assertPool(); // without one no session would stay to hear of an update
     const call = { gateway, method: `resources/${what}`, name: uri, params, repeatable: true, alwaysBound: true };
     const refused = await binding[what](originalUri, uri, () => this.calls.run(call, context));
     return refused ?? EMPTY_RESULT;

@@ -82,6 +82,11 @@ export class UpstreamCalls {
     }
   }
 
+  /** @throws PoolError POOL_UNAVAILABLE where every call has a session of its own */
+  assertPool(): void {
+    this.pool.requirePool();
+  }
+
   /** What the session has at the gateway; made when it is first asked for. */
   bindingOf(gateway: GatewayEntry, { session }: ExecutionContext): GatewayBinding | undefined {
     return session?.bindingOf(gateway, this.limits);
