@@ -2,7 +2,13 @@ import { type GatewayEntry } from '../catalogue/index.js';
 import { type CancelSignal } from '../common/cancellation.js';
 import { toCodedError } from '../common/errors.js';
 import { type Metrics } from '../metrics/metrics.js';
-import { type PoolPlace, type RequestOptions, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
+import {
+  type PoolPlace,
+  type PoolUse,
+  type RequestOptions,
+  type SessionPoolService,
+  UpstreamError,
+} from '../session-pool/index.js';
 import { CallClock } from './call-clock.js';
 import { type ExecutionContext, type Reply } from './execution-context.js';
 import { type GatewayBinding } from './gateway-binding.js';
@@ -87,9 +93,19 @@ export class UpstreamCalls {
     this.pool.requirePool();
   }
 
-  /** What the session has at the gateway; made when it is first asked for. */
-  bindingOf(gateway: GatewayEntry, { session }: ExecutionContext): GatewayBinding | undefined {
-    return session?.bindingOf(gateway, this.limits);
+  /** What the session has at the gateway, and keeps for as long as it is subscribed to something there. */
+  keptBindingOf(gateway: GatewayEntry, { session, caller }: ExecutionContext): GatewayBinding | undefined {
+    const binding = session?.bindingOf(gateway, this.limits);
+    if (!session || !binding) return undefined;
+    const use: PoolUse = {
+      gatewayId: gateway.id,
+      gatewayName: gateway.name,
+      place: () => boundPlace(gateway, { caller, session }, binding),
+      repeatable: true,
+      borrower: `subscriptions for ${caller.userIdentity.slice(0, 8)}`,
+    };
+    binding.keepBy((signal) => this.pool.use(use, (open) => open.request('ping', undefined, { signal }), signal));
+    return binding;
   }
 
   /** The way to where the call runs; a call that will be bound registers its mapping before it is sent (SPEC D-5). */
