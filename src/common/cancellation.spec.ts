@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Cancellation, toAbortSignal } from './cancellation.js';
 
 describe('Cancellation: as an AbortSignal, for a tenth of its price', () => {
@@ -24,14 +24,42 @@ describe('Cancellation: as an AbortSignal, for a tenth of its price', () => {
     expect(heard).toBe(0);
   });
 
-  it('a listener may remove another one, which was told by then or is told all the same (as the platform has it not)', () => {
-    const cancellation = new Cancellation();
-    let heard = 0;
-    const second = (): void => void (heard += 1);
-    cancellation.addEventListener('abort', () => cancellation.removeEventListener('abort', second));
-    cancellation.addEventListener('abort', second);
-    cancellation.abort('why');
-    expect(heard).toBe(1);
+  it.each([
+    ['a Cancellation', () => new Cancellation()],
+    ['the platform', () => new AbortController()],
+  ])('%s: a listener removed by another one hears nothing, and those around it do', (_name, make) => {
+    const controller = make();
+    const signal = controller instanceof Cancellation ? controller : controller.signal;
+    const heard: string[] = [];
+    const second = (): void => void heard.push('second');
+    const first = (): void => {
+      signal.removeEventListener('abort', first);
+      signal.removeEventListener('abort', second);
+      heard.push('first');
+    };
+    signal.addEventListener('abort', first);
+    signal.addEventListener('abort', second);
+    signal.addEventListener('abort', () => void heard.push('third'));
+    controller.abort('why');
+    expect(heard).toEqual(['first', 'third']);
+  });
+
+  it('one that throws keeps nothing from the others, and its error is not lost', () => {
+    const later = jest.spyOn(globalThis, 'queueMicrotask').mockImplementation(() => undefined);
+    try {
+      const cancellation = new Cancellation();
+      let heard = 0;
+      cancellation.addEventListener('abort', () => {
+        throw new Error('a mistake');
+      });
+      cancellation.addEventListener('abort', () => void (heard += 1));
+      cancellation.abort('why');
+      expect(heard).toBe(1);
+      expect(later).toHaveBeenCalledTimes(1);
+      expect(later.mock.calls[0]?.[0]).toThrow('a mistake');
+    } finally {
+      later.mockRestore();
+    }
   });
 
   it('becomes the platform’s own kind, before and after it aborts', () => {

@@ -10,7 +10,10 @@ export interface CancelSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** Controller and signal in one. Listeners hear of it once, at once and in order; they must not throw. */
+/**
+ * Controller and signal in one. Listeners hear of it once, at once and in order, except those that were removed by then.
+ * One that throws keeps nothing from the others; its error is uncaught, as with an `AbortSignal`.
+ */
 export class Cancellation implements CancelSignal {
   aborted = false;
   reason: unknown;
@@ -21,9 +24,15 @@ export class Cancellation implements CancelSignal {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason;
-    const listeners = this.listeners ?? [];
-    this.listeners = undefined;
-    for (const listener of listeners) listener();
+    for (let listener = this.listeners?.shift(); listener; listener = this.listeners?.shift()) {
+      try {
+        listener();
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {

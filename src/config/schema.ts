@@ -103,7 +103,7 @@ export const EnvironmentSchema = z.object({
   CALL_TIMEOUT_SECONDS: seconds(300, 0.01),
   CALL_MAX_SECONDS: seconds(3600, 0.01),
   SESSION_TTL_SECONDS: seconds(3600, 0.1),
-  SESSION_MAX_PER_USER: integer(1_000, 1),
+  SESSION_MAX_PER_USER: integer(100, 1),
   SESSION_MAX_TOTAL: integer(20_000, 1),
   SSE_AFTER_MS: integer(1_000, 0, 60_000),
   SSE_KEEPALIVE_SECONDS: seconds(15, 0.01),

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { deferred } from '../../test/support/deferred.js';
 import { UpstreamDouble } from '../../test/support/upstream-double.js';
 import { type UpstreamReply, UpstreamError } from '../session-pool/index.js';
@@ -37,6 +37,7 @@ const updated = (uri: string) =>
 
 describe('subscriptions (SPEC D-8, G-4)', () => {
   it('one upstream for all aliases, and it ends with the last of them', async () => {
+    await binding.opened(new UpstreamDouble());
     expect(await binding.subscribe('a:b', 'a:b', ask())).toBeUndefined();
     expect(await binding.subscribe('a:b', 'gw:x:a:b', ask())).toBeUndefined();
     expect(await binding.subscribe('a:b', 'a:b', ask())).toBeUndefined();
@@ -96,6 +97,122 @@ describe('subscriptions (SPEC D-8, G-4)', () => {
     await Promise.all(both);
     binding.updated(Buffer.from('{"uri":"a:b"}'));
     expect(heard).toEqual([updated('a:b'), updated('gw:x:a:b')]);
+  });
+});
+
+describe('subscriptions and the life of the upstream session (D-8, P-9)', () => {
+  const URI = 'a:b';
+  const lose = (session: UpstreamDouble): void => {
+    session.lost = new UpstreamError('UPSTREAM_SESSION_LOST', 'gone', { execution: 'none' });
+    binding.ended(session);
+  };
+
+  it('what is known is asked for all the same when there is no session', async () => {
+    const session = new UpstreamDouble();
+    await binding.opened(session);
+    await binding.subscribe(URI, URI, ask());
+    lose(session);
+    await binding.subscribe(URI, URI, ask());
+    expect(asked).toBe(2);
+  });
+
+  it('unsubscribing while the subscription is under way comes after it', async () => {
+    const gate = deferred<UpstreamReply>();
+    const order: string[] = [];
+    const subscribing = binding.subscribe(URI, URI, () => (order.push('subscribe'), gate.promise));
+    const unsubscribing = binding.unsubscribe(URI, URI, async () => (order.push('unsubscribe'), OK));
+    const other = binding.subscribe('c:d', 'c:d', ask()); // waits for nobody
+    await other;
+    expect(order).toEqual(['subscribe']);
+    gate.resolve(OK);
+    await Promise.all([subscribing, unsubscribing]);
+    expect(order).toEqual(['subscribe', 'unsubscribe']);
+    const session = new UpstreamDouble();
+    await binding.opened(session);
+    expect(session.sent).toEqual(['resources/subscribe {"uri":"c:d"}']);
+  });
+
+  it('a change that fails does not keep the next one', async () => {
+    await expect(binding.subscribe(URI, URI, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await binding.subscribe(URI, URI, ask());
+    expect(asked).toBe(1);
+  });
+
+  it('one that the server does not take again is dropped, and the client is told', async () => {
+    await binding.subscribe(URI, 'gw:x:a:b', ask());
+    const session = new UpstreamDouble();
+    session.reply = async () => NO;
+    await binding.opened(session);
+    expect(JSON.parse(heard[0] ?? '')).toMatchObject({
+      method: 'notifications/message',
+      params: { level: 'warning', data: expect.stringContaining('gw:x:a:b') },
+    });
+    await binding.opened(session);
+    expect([session.sent.length, heard.length]).toEqual([1, 1]);
+  });
+
+  it('one that fails because the session is lost is kept for the next', async () => {
+    await binding.subscribe(URI, URI, ask());
+    const session = new UpstreamDouble();
+    session.reply = () => (lose(session), Promise.reject(new Error('gone')));
+    await binding.opened(session);
+    expect(heard).toEqual([]);
+    const next = new UpstreamDouble();
+    await binding.opened(next);
+    expect(next.sent).toEqual(['resources/subscribe {"uri":"a:b"}']);
+  });
+
+  it('a lost session is opened anew without a call, if the client is subscribed to something', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'performance', 'nextTick', 'queueMicrotask'] });
+    try {
+      const opened: UpstreamDouble[] = [];
+      const open = async (): Promise<void> => {
+        opened.push(new UpstreamDouble());
+        await binding.opened(opened.at(-1) as UpstreamDouble);
+      };
+      binding.keepBy(open);
+      await open();
+      lose(opened[0] as UpstreamDouble);
+      await jest.advanceTimersByTimeAsync(60_000);
+      expect(opened).toHaveLength(1); // nobody waits for anything
+      await open();
+      await binding.subscribe(URI, URI, ask());
+      lose(opened[1] as UpstreamDouble);
+      await jest.advanceTimersByTimeAsync(60_000);
+      expect(opened).toHaveLength(3);
+      expect(opened[2]?.sent).toEqual(['resources/subscribe {"uri":"a:b"}']);
+      lose(opened[2] as UpstreamDouble);
+      binding.ended(); // the downstream session has ended
+      await jest.advanceTimersByTimeAsync(60_000);
+      expect(opened).toHaveLength(3);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
+
+describe('the mapping of the bound session (P-5, D-5)', () => {
+  it('is registered once for each place, and a call that comes meanwhile waits until it is', async () => {
+    const gate = deferred<void>();
+    let registered = 0;
+    const register = (): Promise<void> => ((registered += 1), gate.promise);
+    const order: string[] = [];
+    const calls = [1, 2].map((n) => binding.registered('a', register).then(() => order.push(`call ${n}`)));
+    await new Promise(setImmediate);
+    order.push('stored');
+    gate.resolve();
+    await Promise.all(calls);
+    await binding.registered('a', register);
+    expect([order, registered]).toEqual([['stored', 'call 1', 'call 2'], 1]);
+    await binding.registered('b', register);
+    expect(registered).toBe(2);
+  });
+
+  it('that it could not be is the failure of this call alone', async () => {
+    await expect(binding.registered('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    let registered = 0;
+    await binding.registered('a', async () => void (registered += 1));
+    expect(registered).toBe(1);
   });
 });
 

@@ -2,6 +2,7 @@ import { JsonError, sliceOf } from '../common/json-scan.js';
 import { memberSpan, splice } from '../common/json-splice.js';
 import { notificationFrame, readString } from '../common/jsonrpc.js';
 import { type BoundOwner, type UpstreamReply, type UpstreamSession } from '../session-pool/index.js';
+import { type Open, Reopening } from './reopening.js';
 import { type RouterOwner, SessionRouter } from './session-router.js';
 
 /** A server that does not take log level and subscriptions is given up after that. */
@@ -21,9 +22,13 @@ export type BindingClient = RouterOwner['client'] & {
 export class GatewayBinding implements BoundOwner, RouterOwner {
   /** Public URIs that the client subscribed to, by what the gateway itself calls the resource. */
   private readonly subscriptions = new Map<string, Set<string>>();
+  /** By original URI: changes of one resource come one after the other, or the last word would not be the last. */
+  private readonly turns = new Map<string, Promise<void>>();
   private session: UpstreamSession | undefined;
+  private reopening: Reopening | undefined;
+  private open: Open = () => Promise.resolve();
   /** The mapping of SPEC P-5 that was registered last; made anew when the gateway moves. */
-  registered: string | undefined;
+  private registration: { readonly place: string; readonly done: Promise<void> } | undefined;
 
   constructor(
     readonly client: BindingClient,
@@ -39,19 +44,49 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
     return this.session?.lost ? undefined : this.session;
   }
 
+  /** Registers the mapping once for each place of the gateway; calls that come meanwhile wait for it, too (D-5). */
+  async registered(place: string, register: () => Promise<void>): Promise<void> {
+    if (this.registration?.place !== place) this.registration = { place, done: register() };
+    const { registration } = this;
+    try {
+      await registration.done;
+    } catch (error) {
+      if (this.registration === registration) this.registration = undefined;
+      throw error;
+    }
+  }
+
   /** Before the first call on a session that was opened for us. */
   async opened(session: UpstreamSession): Promise<void> {
     this.session = session;
     SessionRouter.of(session).bindTo(this);
     const steps: Promise<unknown>[] = [this.applyLogLevel()];
-    const signal = AbortSignal.timeout(HOUSEKEEPING_MS);
-    for (const uri of this.subscriptions.keys()) steps.push(session.request(SUBSCRIBE, uriParams(uri), { signal }));
+    for (const uri of this.subscriptions.keys()) steps.push(this.renew(uri, session));
     await Promise.allSettled(steps);
+  }
+
+  /** Nobody needs to call for what the client subscribed to: the session is opened anew for it. */
+  ended(session?: UpstreamSession): void {
+    if (!session) return this.reopening?.stop();
+    if (this.session === session) this.session = undefined;
+    this.reopening?.start();
+  }
+
+  /** How to bring the session back; the newest way counts. */
+  keepBy(open: Open): void {
+    this.open = open;
+    this.reopening ??= new Reopening(
+      () => this.subscriptions.size > 0 && !this.live,
+      (signal) => this.open(signal),
+    );
   }
 
   /** The server kept state in the session that is gone. */
   stateLost(gateway: string): void {
-    const data = `${gateway}: the server lost the session, and with it whatever state it kept there`;
+    this.warn(`${gateway}: the server lost the session, and with it whatever state it kept there`);
+  }
+
+  private warn(data: string): void {
     const params = Buffer.from(JSON.stringify({ level: 'warning', logger: 'mcp-session-gateway', data }));
     if (this.client.wantsLog(params)) this.client.sink.notify(notificationFrame('notifications/message', params));
   }
@@ -74,14 +109,13 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
     publicUri: string,
     ask: () => Promise<UpstreamReply>,
   ): Promise<UpstreamReply | undefined> {
-    const known = this.subscriptions.get(originalUri);
-    if (known) return void known.add(publicUri);
-    const reply = await ask();
-    if (reply.kind === 'error') return reply;
-    const now = this.subscriptions.get(originalUri);
-    if (now) now.add(publicUri);
-    else this.subscriptions.set(originalUri, new Set([publicUri]));
-    return undefined;
+    return this.inTurn(originalUri, async () => {
+      // Without a session the server knows nothing of it.
+      if (this.subscriptions.has(originalUri) && this.live) return void this.subscribed(originalUri).add(publicUri);
+      const reply = await ask();
+      if (reply.kind === 'error') return reply;
+      return void this.subscribed(originalUri).add(publicUri);
+    });
   }
 
   /** @param ask unsubscribes upstream; asked when the last alias goes */
@@ -90,11 +124,13 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
     publicUri: string,
     ask: () => Promise<UpstreamReply>,
   ): Promise<UpstreamReply | undefined> {
-    const known = this.subscriptions.get(originalUri);
-    if (known && (!known.delete(publicUri) || known.size > 0)) return undefined;
-    this.subscriptions.delete(originalUri);
-    const reply = await ask();
-    return reply.kind === 'error' ? reply : undefined;
+    return this.inTurn(originalUri, async () => {
+      const known = this.subscriptions.get(originalUri);
+      if (known && (!known.delete(publicUri) || known.size > 0)) return undefined;
+      this.subscriptions.delete(originalUri);
+      const reply = await ask();
+      return reply.kind === 'error' ? reply : undefined;
+    });
   }
 
   /** `notifications/resources/updated` of the server, under each name that the client knows the resource by. */
@@ -113,7 +149,35 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
       if (!(error instanceof JsonError)) throw error;
     }
   }
+
+  private subscribed(originalUri: string): Set<string> {
+    let uris = this.subscriptions.get(originalUri);
+    if (!uris) this.subscriptions.set(originalUri, (uris = new Set()));
+    return uris;
+  }
+
+  private inTurn<R>(originalUri: string, change: () => Promise<R>): Promise<R> {
+    const mine = (this.turns.get(originalUri) ?? Promise.resolve()).then(change);
+    const over = mine
+      .then(nothing, nothing)
+      .then(() => void (this.turns.get(originalUri) === over && this.turns.delete(originalUri)));
+    this.turns.set(originalUri, over);
+    return mine;
+  }
+
+  /** Subscribes on a new session; where that fails for another reason than its loss, the client is not left in the dark. */
+  private async renew(originalUri: string, session: UpstreamSession): Promise<void> {
+    const before = this.subscriptions.get(originalUri);
+    const signal = AbortSignal.timeout(HOUSEKEEPING_MS);
+    const reply = await session.request(SUBSCRIBE, uriParams(originalUri), { signal }).catch(nothing);
+    if (reply?.kind === 'result' || session.lost || this.subscriptions.get(originalUri) !== before) return;
+    this.subscriptions.delete(originalUri);
+    const uris = [...(before ?? [])].join(', ');
+    this.warn(`the server did not take the subscription again after its session was lost: ${uris}`);
+  }
 }
+
+const nothing = (): undefined => undefined;
 
 function uriParams(uri: string): Buffer {
   return Buffer.from(JSON.stringify({ uri }));

@@ -35,8 +35,9 @@ export class ResourceMethods {
   ): Promise<Reply> {
     const { uri, params, resource } = await this.resolve(given, context);
     const { gateway, originalUri } = resource;
-    const binding = this.calls.bindingOf(gateway, context);
+    const binding = this.calls.keptBindingOf(gateway, context);
     if (!binding) throw needsSession(`resources/${what}`);
+    this.calls.assertPool(); // without one no session would stay to hear of an update
     const call = { gateway, method: `resources/${what}`, name: uri, params, repeatable: true, alwaysBound: true };
     const refused = await binding[what](originalUri, uri, () => this.calls.run(call, context));
     return refused ?? EMPTY_RESULT;

@@ -1,7 +1,14 @@
 import { type GatewayEntry } from '../catalogue/index.js';
+import { type CancelSignal } from '../common/cancellation.js';
 import { toCodedError } from '../common/errors.js';
 import { type Metrics } from '../metrics/metrics.js';
-import { type PoolPlace, type RequestOptions, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
+import {
+  type PoolPlace,
+  type PoolUse,
+  type RequestOptions,
+  type SessionPoolService,
+  UpstreamError,
+} from '../session-pool/index.js';
 import { CallClock } from './call-clock.js';
 import { type ExecutionContext, type Reply } from './execution-context.js';
 import { type GatewayBinding } from './gateway-binding.js';
@@ -46,7 +53,7 @@ export class UpstreamCalls {
     const started = performance.now();
     let outcome = 'ok';
     try {
-      const place = await this.placeOf(call, context);
+      const place = await this.placeOf(call, context, clock.signal);
       const reply = await this.pool.use(
         {
           gatewayId: gateway.id,
@@ -81,22 +88,40 @@ export class UpstreamCalls {
     }
   }
 
-  /** What the session has at the gateway; made when it is first asked for. */
-  bindingOf(gateway: GatewayEntry, { session }: ExecutionContext): GatewayBinding | undefined {
-    return session?.bindingOf(gateway, this.limits);
+  /** @throws PoolError POOL_UNAVAILABLE where every call has a session of its own */
+  assertPool(): void {
+    this.pool.requirePool();
+  }
+
+  /** What the session has at the gateway, and keeps for as long as it is subscribed to something there. */
+  keptBindingOf(gateway: GatewayEntry, { session, caller }: ExecutionContext): GatewayBinding | undefined {
+    const binding = session?.bindingOf(gateway, this.limits);
+    if (!session || !binding) return undefined;
+    const use: PoolUse = {
+      gatewayId: gateway.id,
+      gatewayName: gateway.name,
+      place: () => boundPlace(gateway, { caller, session }, binding),
+      repeatable: true,
+      borrower: `subscriptions for ${caller.userIdentity.slice(0, 8)}`,
+    };
+    binding.keepBy((signal) => this.pool.use(use, (open) => open.request('ping', undefined, { signal }), signal));
+    return binding;
   }
 
   /** The way to where the call runs; a call that will be bound registers its mapping before it is sent (SPEC D-5). */
-  private async placeOf({ gateway, alwaysBound }: UpstreamCall, context: ExecutionContext): Promise<() => PoolPlace> {
+  private async placeOf(
+    { gateway, alwaysBound }: UpstreamCall,
+    context: ExecutionContext,
+    signal: CancelSignal,
+  ): Promise<() => PoolPlace> {
     const { session, caller } = context;
     if (!session || !(alwaysBound || usesBound(gateway))) return () => sharedPlace(gateway, context);
     const binding = session.bindingOf(gateway, this.limits);
     const { url, transport } = gateway.target;
-    const mapping = `${transport} ${url}`;
-    if (binding.registered !== mapping) {
-      binding.registered = mapping;
-      await this.pool.mappings.register(session.id, url, gateway.id, transport, caller.principal?.subject);
-    }
+    const register = (): Promise<void> =>
+      this.pool.mappings.register(session.id, url, gateway.id, transport, caller.principal?.subject);
+    // Of a session that has ended meanwhile nobody would ever forget the mapping.
+    if (!signal.aborted) await binding.registered(`${transport} ${url}`, register);
     return () => boundPlace(gateway, { caller, session }, binding);
   }
 

@@ -50,7 +50,9 @@ export class MemoryLocks extends Locks {
       };
       const waiter: Waiter = { give };
       const leave = (): void => {
-        waiters.splice(waiters.indexOf(waiter), 1);
+        const at = waiters.indexOf(waiter);
+        if (at < 0) return; // it has the lock
+        waiters.splice(at, 1);
         reject(signal.reason as Error);
       };
       signal.addEventListener('abort', leave, { once: true });

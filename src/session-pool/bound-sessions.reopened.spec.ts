@@ -13,7 +13,81 @@ import {
   useOf,
 } from '../../test/support/bound-world.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
-import { type BoundOwner } from './bound-sessions.js';
+import { type BoundOwner, type BoundUse } from './bound-owner.js';
+import { type BoundSessions } from './bound-sessions.js';
+import { TurnedAway } from './pool.errors.js';
+
+describe('the owner hears that a bound session has ended (P-9, P-14)', () => {
+  const gw = target('gw');
+
+  function heard() {
+    const ends: (number | 'for good')[] = [];
+    const owner: BoundOwner = {
+      clientCapabilities: {},
+      opened: async () => undefined,
+      stateLost: () => undefined,
+      ended: (session) => void ends.push(session ? (session as FakeSession).serial : 'for good'),
+    };
+    return { ends, use: useOf('s', gw, owner) };
+  }
+
+  it('at once when it is known to be lost, and once, though nobody calls', async () => {
+    const { bound, world } = makeWorld();
+    const { ends, use } = heard();
+    await call(bound, use);
+    bound.lost(use.key);
+    expect(ends).toEqual([]); // it is not
+    (world.opened[0] as FakeSession).lost = lost();
+    bound.lost(use.key);
+    bound.lost(use.key);
+    bound.reap();
+    expect(ends).toEqual([1]);
+    expect(await call(bound, use)).toBe(2);
+    expect(ends).toEqual([1]);
+  });
+
+  it('when a call has found out', async () => {
+    const { bound } = makeWorld();
+    const { ends, use } = heard();
+    const failing = bound.use(use, () => Promise.reject(lost()), forever, always);
+    await expect(failing).rejects.toMatchObject({ code: 'UPSTREAM_SESSION_LOST' });
+    expect(ends).toEqual([1]);
+  });
+
+  it('when its gateway changes, with or without a call in flight, or while it is being opened', async () => {
+    const { bound } = makeWorld();
+    const { ends, use } = heard();
+    await call(bound, use);
+    bound.evictGateway('gw');
+    const busy = hold(bound, use);
+    await busy.entered;
+    bound.renewAll();
+    expect(ends).toEqual([1, 2]);
+    busy.finish();
+    await busy.done;
+    const opening = call(bound, use);
+    bound.evictGateway('gw');
+    await expect(opening).rejects.toBeInstanceOf(TurnedAway);
+    expect(ends).toEqual([1, 2, 3]);
+  });
+
+  it.each([
+    ['the downstream session', (bound: BoundSessions, use: BoundUse) => bound.end(use.sessionHash)],
+    ['the pool', (bound: BoundSessions) => bound.releaseAll()],
+  ])('that %s has ended is told as the end of all, once', async (_what, end) => {
+    const { bound, world } = makeWorld();
+    const { ends, use } = heard();
+    const busy = hold(bound, use, always);
+    await busy.entered;
+    end(bound, use);
+    expect(ends).toEqual(['for good']);
+    (world.opened[0] as FakeSession).lost = lost();
+    bound.lost(use.key);
+    busy.fail(lost());
+    await expect(busy.done).rejects.toMatchObject({ code: 'UPSTREAM_SESSION_LOST' });
+    expect(ends).toEqual(['for good']);
+  });
+});
 
 describe('a bound session that had to be opened anew (P-9)', () => {
   const gw = target('gw');

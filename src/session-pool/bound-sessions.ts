@@ -2,6 +2,7 @@ import { type CancelSignal } from '../common/cancellation.js';
 import { abortable, settledWithin } from '../common/deadline.js';
 import { CodedError } from '../common/errors.js';
 import { type UpstreamSession } from '../upstream/upstream.port.js';
+import { type BoundOwner, type BoundUse } from './bound-owner.js';
 import { type Lease } from './bounded-pool.types.js';
 import { TurnedAway } from './pool.errors.js';
 import { type PoolKey } from './pool-key.js';
@@ -9,28 +10,6 @@ import { gotNoAnswer } from './repair.js';
 
 /** A server that does not take log level and subscriptions must not hold up the call that waits for its session. */
 const RESTORE_TIMEOUT_MS = 5_000;
-
-/** The holder of a downstream session, as its upstream sessions know it. */
-export interface BoundOwner {
-  /** What its client can do, as far as its revision and we can relay it; declared upstream (SPEC P-4). */
-  readonly clientCapabilities: Readonly<Record<string, unknown>>;
-  /**
-   * After every opening and before the first call on the session: sets log level and subscriptions (P-9). Waited for,
-   * but not for ever; its failure is not the failure of the call.
-   *
-   * @param again the downstream session had an upstream session of this gateway before
-   */
-  opened(session: UpstreamSession, again: boolean): Promise<void>;
-  /** The server kept state in the old session, and it is gone: the client should be told. */
-  stateLost(gateway: string): void;
-}
-
-export interface BoundUse {
-  readonly key: PoolKey;
-  /** SHA-256 of the downstream session's id. */
-  readonly sessionHash: string;
-  readonly owner?: BoundOwner;
-}
 
 export interface BoundSessionsOptions {
   /** Takes a slot and opens a session; the lease is held for as long as the session is bound. */
@@ -57,6 +36,8 @@ interface Held {
 interface Slot {
   /** The newest of equal keys: it carries the target that the next session is opened with. */
   key: PoolKey;
+  /** Who used it last: all of one slot are of the same downstream session. */
+  owner: BoundOwner | undefined;
   current?: Held;
   /** Single flight: parallel first calls cause one `initialize`. */
   opening: Promise<Held> | undefined;
@@ -148,6 +129,12 @@ export class BoundSessions {
     this.sessions.clear();
   }
 
+  /** A session opened for this key is lost: its owner need not wait for the next call to hear of it. */
+  lost(key: PoolKey): void {
+    const slot = this.sessions.get(key.parts[2])?.get(key.gatewayId);
+    if (slot) this.ready(slot);
+  }
+
   /** Sessions that are known to be lost give their places back, whether anybody asks for them again or not. */
   reap(): void {
     for (const slots of this.sessions.values()) for (const slot of slots.values()) this.ready(slot);
@@ -159,7 +146,7 @@ export class BoundSessions {
     return bound;
   }
 
-  private slotOf({ key, sessionHash }: BoundUse): Slot {
+  private slotOf({ key, sessionHash, owner }: BoundUse): Slot {
     let slots = this.sessions.get(sessionHash);
     if (!slots) this.sessions.set(sessionHash, (slots = new Map<string, Slot>()));
     let slot = slots.get(key.gatewayId);
@@ -169,8 +156,8 @@ export class BoundSessions {
       slot = this.renew(slots, slot, key);
       this.options.abandon(old);
     }
-    if (slot) slot.key = key;
-    if (!slot) slots.set(key.gatewayId, (slot = { key, opening: undefined, opened: false, ended: undefined }));
+    if (slot) [slot.key, slot.owner] = [key, owner ?? slot.owner];
+    if (!slot) slots.set(key.gatewayId, (slot = { key, owner, opening: undefined, opened: false, ended: undefined }));
     return slot;
   }
 
@@ -204,6 +191,7 @@ export class BoundSessions {
     }
     if (slot.ended === 'gateway') {
       lease.release('done');
+      owner?.ended?.(lease.resource);
       throw new TurnedAway(); // opened with what holds no more
     }
     slot.current = held;
@@ -215,7 +203,7 @@ export class BoundSessions {
 
   /** Ends what is there or being opened; the next call opens anew, and knows that it is not the first to do so. */
   private renew(slots: Map<string, Slot>, slot: Slot, key = slot.key): Slot {
-    const next: Slot = { key, opening: undefined, opened: slot.opened, ended: undefined };
+    const next: Slot = { key, owner: slot.owner, opening: undefined, opened: slot.opened, ended: undefined };
     slots.set(key.gatewayId, next);
     this.retireSlot(slot, 'gateway');
     return next;
@@ -224,6 +212,7 @@ export class BoundSessions {
   private retireSlot(slot: Slot, why: 'session' | 'gateway' | 'pool'): void {
     slot.ended = why;
     if (slot.current) this.retire(slot, slot.current, why === 'pool' ? 'reuse' : 'done');
+    if (why !== 'gateway') slot.owner?.ended?.();
     // What an opening under way brings is dealt with when it is there.
     if (why === 'session' && !slot.opening) this.options.abandon(slot.key);
   }
@@ -233,6 +222,7 @@ export class BoundSessions {
     if (held.verdict) return;
     held.verdict = verdict;
     if (held.inFlight === 0) held.lease.release(verdict);
+    if (slot.ended !== 'session' && slot.ended !== 'pool') slot.owner?.ended?.(held.lease.resource);
   }
 
   private leave(held: Held): void {

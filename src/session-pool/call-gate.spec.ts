@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
+import { Cancellation } from '../common/cancellation.js';
 import { CallGate, CallGates, type Leave } from './call-gate.js';
 import { PoolError } from './pool.errors.js';
 import { random } from '../../test/support/random.js';
@@ -105,6 +106,19 @@ describe('CallGate (P-7)', () => {
     leave();
     limit.abort();
     expect(gate).toMatchObject({ inFlight: 1, queued: 1 }); // nor does it push the other one out of the queue
+    (await entering)();
+    (await other)();
+    expect(gate).toMatchObject({ inFlight: 0, queued: 0 });
+  });
+
+  it('a place that the very abort set free is taken, and nobody else leaves the queue for it', async () => {
+    const gate = new CallGate({ maxInFlight: 1, maxQueued: 2 });
+    const limit = new Cancellation();
+    limit.addEventListener('abort', gate.tryEnter() as Leave);
+    const entering = gate.enter(limit);
+    const other = gate.enter(forever);
+    limit.abort(new Error('late'));
+    expect(gate).toMatchObject({ inFlight: 1, queued: 1 });
     (await entering)();
     (await other)();
     expect(gate).toMatchObject({ inFlight: 0, queued: 0 });

@@ -70,8 +70,10 @@ export class CallGate {
         },
       };
       const giveUp = (): void => {
+        const at = this.waiters.indexOf(waiter);
+        if (at < 0) return; // it has its place
         const error = this.waited(gateway, performance.now() - since, signal.reason);
-        this.waiters.splice(this.waiters.indexOf(waiter), 1);
+        this.waiters.splice(at, 1);
         reject(error);
       };
       signal.addEventListener('abort', giveUp, { once: true });

@@ -1,4 +1,4 @@
-export { type BoundOwner } from './bound-sessions.js';
+export { type BoundOwner } from './bound-owner.js';
 export { PoolError } from './pool.errors.js';
 export { PoolKey } from './pool-key.js';
 export { SessionPoolModule } from './session-pool.module.js';

@@ -182,4 +182,18 @@ describe('SessionMappings with Redis (P-5)', () => {
     expect(await mapping.find('unknown', URL_A, 'gw', 'sse', ann)).toBeUndefined();
     expect(counters.snapshot()).toMatchObject({ localHits: 1, misses: 1 });
   });
+
+  it('a Redis that takes everything and answers nothing any more holds a call up for half a second at most', async () => {
+    const server = await startRedis();
+    opened.push({ close: () => server.stop() });
+    const { it: mapping } = await mappings(server.url);
+    const other = new Redis(server.url);
+    opened.push({ close: () => other.disconnect() });
+    await other.client('PAUSE', 60_000);
+    const started = performance.now();
+    await mapping.register('sid', URL_A, 'gw', 'sse', 'ann');
+    expect(await mapping.find('sid', URL_A, 'gw', 'sse', ann)).toBeDefined();
+    expect(await mapping.find('unknown', URL_A, 'gw', 'sse', ann)).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(3_000); // two waits, with room for a busy machine
+  });
 });

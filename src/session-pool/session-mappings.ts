@@ -25,6 +25,8 @@ interface Mapping {
 
 /** A Redis that hangs must not keep the timer from its next turn. */
 const RENEWAL_TIMEOUT_MS = 1_000;
+/** Nor the first call of a session: as long as the journal waits. */
+const TIMEOUT_MS = 500;
 
 /**
  * Which bound upstream session a downstream session has with a gateway (SPEC P-5):
@@ -146,8 +148,9 @@ export class SessionMappings {
   }
 
   private async store(key: string, parts: PoolKeyParts): Promise<void> {
+    const { client } = this.redis;
     // Redis away is no failure of the call: the mapping stands in memory, and affinity has its own word on ownership.
-    await this.redis.client?.set(key, JSON.stringify(parts), 'PX', this.options.ttlMs).catch(() => undefined);
+    if (client) await settledWithin(client.set(key, JSON.stringify(parts), 'PX', this.options.ttlMs), TIMEOUT_MS);
   }
 
   private async fetch(
@@ -157,7 +160,8 @@ export class SessionMappings {
     transport: Transport,
   ): Promise<PoolKeyParts | undefined> {
     const key = this.redisKey(sessionId, url, transport, gatewayId);
-    const json = await this.redis.client?.get(key).catch(() => undefined);
+    const { client } = this.redis;
+    const json = client && (await settledWithin(client.get(key), TIMEOUT_MS));
     const parts = json ? partsOf(json) : undefined;
     // Somebody else may have written there: only what this very place can hold is a mapping.
     const expected = [parts?.[0], url, sha256Hex(sessionId), transport, gatewayId];

@@ -39,6 +39,8 @@ export class SessionOpener {
     private readonly counters: SessionCounters,
     /** What servers say on any session. */
     private readonly heard: (notification: ServerNotification) => void,
+    /** A session opened for this key is of no more use. */
+    private readonly lost: (key: PoolKey) => void,
   ) {
     setMaxListeners(0, this.ending.signal); // one for each session that is being opened, gone when it is
   }
@@ -48,7 +50,8 @@ export class SessionOpener {
     const { target, bound, clientCapabilities } = key;
     if (key.uncounted) this.metrics.unpooledSessions.inc({ purpose: 'health' });
     const listen = bound && !this.withoutStream.has(target.gatewayId);
-    const how = { listen, ...(clientCapabilities && { clientCapabilities }) };
+    const observer = { lost: (): void => this.lost(key) };
+    const how = { listen, observer, ...(clientCapabilities && { clientCapabilities }) };
     const session = await this.circuits.run(target, () => this.connect(target, how, this.ending.signal));
     // Its answer may come after the first call: who opens next should know of it all the same.
     void session.standingStreamReady?.then(() => {

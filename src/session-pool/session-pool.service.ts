@@ -64,6 +64,7 @@ export class SessionPoolService {
       metrics,
       counters,
       heard,
+      (key) => key.bound && this.bound.lost(key),
     );
     this.pool = new BoundedPool({
       ...options,

@@ -1,5 +1,5 @@
 import { type ConnectOptions, type UpstreamSession } from '../upstream/upstream.port.js';
-import { type BoundUse } from './bound-sessions.js';
+import { type BoundUse } from './bound-owner.js';
 import { type PoolCaps } from './bounded-pool.types.js';
 import { type CallGateOptions } from './call-gate.js';
 import { type CircuitBreakerOptions } from './circuit-breaker.js';

@@ -8,7 +8,8 @@ import {
   type UpstreamReply,
   type UpstreamSession,
 } from '../../src/upstream/upstream.port.js';
-import { type BoundOwner, BoundSessions, type BoundUse } from '../../src/session-pool/bound-sessions.js';
+import { type BoundOwner, type BoundUse } from '../../src/session-pool/bound-owner.js';
+import { BoundSessions } from '../../src/session-pool/bound-sessions.js';
 import { BoundedPool } from '../../src/session-pool/bounded-pool.js';
 import { PoolKey } from '../../src/session-pool/pool-key.js';
 import { type Deferred, deferred } from './deferred.js';

@@ -25,7 +25,13 @@ type Answer = (message: RawMessage, res: ServerResponse, req: IncomingMessage) =
  */
 export async function startRawMcp(
   answer: Answer,
-  options: { deleteStatus?: number; initializeDelayMs?: number; stateless?: boolean } = {},
+  options: {
+    deleteStatus?: number;
+    initializeDelayMs?: number;
+    stateless?: boolean;
+    /** Answers a GET, which is the standing stream; else there is none. */
+    get?: (res: ServerResponse) => unknown;
+  } = {},
 ): Promise<RawMcp> {
   const count: Record<string, number> = {};
   const declared: unknown[] = [];
@@ -38,6 +44,7 @@ export async function startRawMcp(
       count[name] = (count[name] ?? 0) + 1;
       if (name === 'initialize') declared.push(message.params?.capabilities);
       if (req.method === 'DELETE') return void res.writeHead(options.deleteStatus ?? 200).end();
+      if (req.method === 'GET' && options.get) return void options.get(res);
       if (req.method !== 'POST') return void res.writeHead(405).end();
       if (message.id === undefined) return void res.writeHead(202).end();
       const reply = (): void => {
