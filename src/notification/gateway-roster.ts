@@ -30,7 +30,7 @@ export class GatewayRoster {
   constructor(private readonly options: GatewayRosterOptions) {
     this.looks = new RefreshDebouncer<string>({
       ...{ quietMs: QUIET_MS, maxWaitMs: MAX_WAIT_MS, retry: RETRY },
-      run: (take, signal) => this.look(take(), signal),
+      run: (take, signal) => this.lookAtThese(take(), signal),
       onFailure: (error, failures) => {
         const message = 'the list of gateways cannot be read; trying on';
         if (failures === 1) options.log.warn({ reason: String(error) }, message);
@@ -40,7 +40,7 @@ export class GatewayRoster {
 
   start(): void {
     this.unsubscribe = this.options.catalogue.changes.subscribe(({ gatewayId }) => this.looks.request([gatewayId]));
-    this.looks.request([ALL]);
+    this.look();
     this.arm();
   }
 
@@ -49,6 +49,11 @@ export class GatewayRoster {
     this.unsubscribe();
     clearTimeout(this.timer);
     await this.looks.stop();
+  }
+
+  /** Looks at all of them soon: what other replicas have changed may not be known here. */
+  look(): void {
+    this.looks.request([ALL]);
   }
 
   onChange(listener: RosterListener): () => void {
@@ -67,12 +72,12 @@ export class GatewayRoster {
 
   private arm(): void {
     this.timer = setTimeout(() => {
-      this.looks.request([ALL]);
+      this.look();
       this.arm();
     }, this.options.syncMs).unref();
   }
 
-  private async look({ kinds: ids }: Wanted<string>, signal: AbortSignal): Promise<PassResult> {
+  private async lookAtThese({ kinds: ids }: Wanted<string>, signal: AbortSignal): Promise<PassResult> {
     if (!ids.has(ALL)) await this.lookAt(ids, signal);
     else {
       const enabled = await this.options.catalogue.enabledGatewayIds();

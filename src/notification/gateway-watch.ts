@@ -40,6 +40,7 @@ export class GatewayWatch {
     this.leading = true;
     this.unsubscribe = roster.onChange((id, entry) => (entry ? this.follow(entry) : this.drop(id)));
     for (const entry of roster.all()) this.follow(entry);
+    roster.look();
     signal.addEventListener('abort', () => this.leave(), { once: true });
   }
 

@@ -89,3 +89,9 @@ export async function toolsOf(replica: Replica, gatewayId: string): Promise<stri
   const { items } = (await response.json()) as { items: { originalName: string }[] };
   return items.map(({ originalName }) => originalName).sort();
 }
+
+/** The nearest rank. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? NaN;
+}
