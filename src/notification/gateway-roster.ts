@@ -25,7 +25,6 @@ export class GatewayRoster {
   private readonly looks: RefreshDebouncer<string>;
   private unsubscribe: () => void = () => undefined;
   private timer: NodeJS.Timeout | undefined;
-  private synced = false;
 
   constructor(private readonly options: GatewayRosterOptions) {
     this.looks = new RefreshDebouncer<string>({
@@ -61,9 +60,11 @@ export class GatewayRoster {
     return () => void this.listeners.delete(listener);
   }
 
-  /** @returns undefined: there is no such enabled gateway; `unknown`: not looked at yet */
-  find(id: string): GatewayEntry | 'unknown' | undefined {
-    return this.entries.get(id) ?? (this.synced ? undefined : 'unknown');
+  /** @returns undefined: there is none, or another replica has it since a moment; then it is looked for */
+  find(id: string): GatewayEntry | undefined {
+    const entry = this.entries.get(id);
+    if (!entry) this.looks.request([id]);
+    return entry;
   }
 
   all(): Iterable<GatewayEntry> {
@@ -82,7 +83,6 @@ export class GatewayRoster {
     else {
       const enabled = await this.options.catalogue.enabledGatewayIds();
       await this.lookAt(new Set([...this.entries.keys(), ...enabled, ...[...ids].filter((id) => id !== ALL)]), signal);
-      this.synced = true;
     }
     return 'changed';
   }
@@ -96,7 +96,6 @@ export class GatewayRoster {
   }
 
   private note(id: string, entry: GatewayEntry | undefined): void {
-    if (!entry && !this.entries.has(id)) return;
     if (entry) this.entries.set(id, entry);
     else this.entries.delete(id);
     for (const listener of this.listeners) listener(id, entry);

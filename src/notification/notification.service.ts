@@ -81,11 +81,10 @@ export class NotificationService {
     else if (this.request(gatewayId, readWith(kind))) this.counters.notificationsDebounced += 1;
   }
 
-  /** One that is not known (yet) is believed: to read a server once more is never wrong, to miss a change is. */
+  /** A gateway that is not known here yet is believed: to read it once more is never wrong, to miss a change is. */
   private declared(gatewayId: string, kind: RefreshKind): boolean {
     const entry = this.options.roster.find(gatewayId);
-    if (entry === 'unknown') return true;
-    return entry?.listChanged?.has(kind) === true;
+    return entry === undefined || entry.listChanged?.has(kind) === true;
   }
 
   /** @returns whether it goes into a refresh that was wanted already */
@@ -97,18 +96,18 @@ export class NotificationService {
   }
 
   private debouncerOf(gatewayId: string): RefreshDebouncer<RefreshKind> {
-    const { debounceMs: quietMs, maxWaitMs, retry, log } = this.options;
-    const gateway = this.nameOf(gatewayId);
+    const { debounceMs: quietMs, maxWaitMs, retry, log, roster } = this.options;
+    const nameOf = (): string => roster.find(gatewayId)?.name ?? gatewayId;
     return new RefreshDebouncer<RefreshKind>({
       ...{ quietMs, maxWaitMs, retry },
       run: (take, signal) => this.slots.run(() => this.refresh(gatewayId, take(), signal), signal),
       onFailure: (error, failures, retryMs) => {
         this.counters.refreshesFailed += 1;
-        const fields = { gateway, reason: messageOf(error), failures, retryMs: Math.round(retryMs) };
+        const fields = { gateway: nameOf(), reason: messageOf(error), failures, retryMs: Math.round(retryMs) };
         // One line when it begins; a server that is away for a week must not fill the log.
         log[failures === 1 ? 'warn' : 'debug'](fields, 'a gateway could not be refreshed; trying on');
       },
-      onRecovery: (failures) => log.info({ gateway, failures }, 'the gateway is refreshed again'),
+      onRecovery: (failures) => log.info({ gateway: nameOf(), failures }, 'the gateway is refreshed again'),
     });
   }
 
@@ -135,11 +134,6 @@ export class NotificationService {
     this.debouncers.delete(gatewayId);
     const end = debouncer.stop().finally(() => this.ending.delete(end));
     this.ending.add(end);
-  }
-
-  private nameOf(gatewayId: string): string {
-    const entry = this.options.roster.find(gatewayId);
-    return typeof entry === 'object' ? entry.name : gatewayId;
   }
 }
 

@@ -95,6 +95,30 @@ describe('watch sessions (N-1)', () => {
     await serves(replica, id, 'while_dead');
   }, 40_000);
 
+  it('a server that says list_changed whenever it is read is listened to less and less often', async () => {
+    const replica = await world.replica({ NOTIFICATION_DEBOUNCE_SECONDS: '0.05' });
+    const { id, server } = await world.watched(replica, 'wolf');
+    const reads = (): number => server.stats.requests['tools/list'] ?? 0;
+    const before = reads();
+    const stopped = new AbortController();
+    const cry = async (): Promise<void> => {
+      while (!stopped.signal.aborted) {
+        const seen = reads();
+        await server.broadcast({ method: 'notifications/tools/list_changed' });
+        await until(() => reads() > seen || stopped.signal.aborted, { what: 'a read', timeoutMs: 30_000 });
+      }
+    };
+    const crying = cry();
+    await delay(4_000); // what is shown is that little happens in this time
+    // 6 at once, then after 0.1, 0.2, 0.4, 0.8, 1.6 s …; undamped it would be one in 0.1 s or less
+    expect(reads() - before).toBeLessThanOrEqual(13);
+    expect(reads() - before).toBeGreaterThanOrEqual(6);
+    server.addTool('true_at_last');
+    await serves(replica, id, 'true_at_last');
+    stopped.abort();
+    await crying;
+  }, 40_000);
+
   it('are held by one replica; the next one goes on, and misses nothing', async () => {
     const env = { REDIS_URL: redisUrl(), REDIS_KEY_PREFIX: freshKeyPrefix() };
     const replicas = [await world.replica(env), await world.replica(env)];
