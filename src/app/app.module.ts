@@ -10,6 +10,7 @@ import { HealthModule } from '../health/health.module.js';
 import { type Log } from '../logging/logger.js';
 import { LoggingModule } from '../logging/logging.module.js';
 import { MetricsModule } from '../metrics/metrics.module.js';
+import { NotificationModule } from '../notification/index.js';
 import { RedisModule } from '../redis/redis.module.js';
 import { SecretsModule } from './secrets.module.js';
 
@@ -26,6 +27,7 @@ export class AppModule {
         RedisModule,
         DatabaseModule.forRoot({ entities: ENTITIES, migrations: MIGRATIONS }),
         SecretsModule,
+        NotificationModule,
         GatewayModule,
         DownstreamModule,
         HealthModule,

@@ -3,6 +3,7 @@ import { type Target } from '../session-pool/index.js';
 import { type CapabilityKind, KIND_PROTOCOL } from './capability-kind.js';
 import { type CapabilityRecord } from './entities/capability.entity.js';
 import { type SessionPolicy } from './gateway-spec.js';
+import { type RefreshKind } from './refresh/refresh-kinds.js';
 
 /** A gateway in memory: one object for each id, shared by its tools, and renewed in place when its record changes. */
 export interface GatewayEntry {
@@ -14,6 +15,11 @@ export interface GatewayEntry {
   readonly stateful?: boolean;
   readonly enabled: boolean;
   readonly reachable: boolean;
+  readonly enabled: boolean;
+  /** Lists whose changes the server announces (SPEC N-2); undefined until the first contact. */
+  readonly listChanged?: ReadonlySet<RefreshKind>;
+  /** Grows when URL, transport, credentials or TLS data change: what was opened before leads elsewhere. */
+  readonly connectionVersion: number;
   /** It was deleted while somebody held this entry. */
   readonly deleted: boolean;
   readonly passthroughHeaders: readonly string[];

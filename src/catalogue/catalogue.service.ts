@@ -159,6 +159,11 @@ export class CatalogueService {
     return this.gateways.neverRead();
   }
 
+  /** Ids of the enabled gateways; asks the database. */
+  enabledGatewayIds(): Promise<string[]> {
+    return this.gateways.enabledIds();
+  }
+
   /** What is secret in a record, in clear; to read a member throws CodedError INTERNAL when the key is another one. */
   secretsOf(record: GatewayRecord): RecordSecrets {
     return new RecordSecrets(this.secrets, record);

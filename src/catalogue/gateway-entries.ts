@@ -3,6 +3,7 @@ import { type GatewayEntry } from './catalogue-entries.js';
 import { type GatewayRecord } from './entities/gateway.entity.js';
 import { type GatewaySecrets, RecordCredentials, RecordSecrets } from './gateway-secrets.js';
 import { type SessionPolicy } from './gateway-spec.js';
+import { announcedKinds, type RefreshKind } from './refresh/refresh-kinds.js';
 
 /** The gateways in memory: exactly one entry for each id, however many tools point to it. */
 export class GatewayEntries {
@@ -43,6 +44,9 @@ class LiveEntry implements GatewayEntry {
   stateful?: boolean;
   enabled: boolean;
   reachable: boolean;
+  enabled: boolean;
+  listChanged?: ReadonlySet<RefreshKind>;
+  connectionVersion = 0;
   deleted = false;
   passthroughHeaders: readonly string[];
   target: Target;
@@ -59,9 +63,10 @@ class LiveEntry implements GatewayEntry {
   }
 
   renew(record: GatewayRecord): void {
-    if (TARGET_COLUMNS.some((column) => record[column] !== this.record[column])) {
-      this.target = targetOf(record, this.credentials, this.secrets);
-    }
+    const changed = (columns: readonly (keyof GatewayRecord)[]): boolean =>
+      columns.some((column) => record[column] !== this.record[column]);
+    if (changed(TARGET_COLUMNS)) this.target = targetOf(record, this.credentials, this.secrets);
+    if (changed(CONNECTION_COLUMNS)) this.connectionVersion += 1;
     this.credentials.renew(record);
     this.record = record;
     this.show(record);
@@ -73,6 +78,9 @@ class LiveEntry implements GatewayEntry {
     this.sessionPolicy = record.sessionPolicy;
     this.enabled = record.enabled;
     this.reachable = record.reachable;
+    this.enabled = record.enabled;
+    if (record.capabilities === null) delete this.listChanged;
+    else this.listChanged = announcedKinds(record.capabilities);
     this.passthroughHeaders = record.passthroughHeaders;
     if (record.stateful === null) delete this.stateful;
     else this.stateful = record.stateful;
@@ -80,6 +88,7 @@ class LiveEntry implements GatewayEntry {
 }
 
 const TARGET_COLUMNS = ['url', 'urlSealed', 'transport', 'tlsSealed'] as const;
+const CONNECTION_COLUMNS = [...TARGET_COLUMNS, 'authSealed'] as const;
 
 function targetOf(record: GatewayRecord, credentials: CredentialSource, secrets: GatewaySecrets): Target {
   const { url, tls } = new RecordSecrets(secrets, record);

@@ -67,6 +67,11 @@ export class GatewayQueries {
     return rows.map((row) => row.id);
   }
 
+  async enabledIds(): Promise<string[]> {
+    const rows = await this.database.manager.find(GatewayRecord, { select: { id: true }, where: { enabled: true } });
+    return rows.map(({ id }) => id);
+  }
+
   private async countsOf(ids: readonly string[]): Promise<Map<string, CapabilityCounts>> {
     const counts = new Map<string, CapabilityCounts>();
     if (ids.length === 0) return counts;

@@ -72,6 +72,12 @@ export const EnvironmentSchema = z.object({
     .regex(/^[A-Za-z0-9_-]{1,8}$/, 'must be 1 to 8 of A-Z a-z 0-9 _ -')
     .default('-'),
 
+  GATEWAY_WATCH_ENABLED: flag(true),
+  GATEWAY_REFRESH_INTERVAL_SECONDS: seconds(300, 0.1),
+  GATEWAY_REFRESH_PARALLEL: integer(4, 1),
+  NOTIFICATION_DEBOUNCE_SECONDS: seconds(1, 0),
+  NOTIFICATION_MAX_WAIT_SECONDS: seconds(5, 0),
+
   MCP_SESSION_POOL_ENABLED: flag(true),
   MCP_SESSION_POOL_MAX_PER_KEY: integer(10, 1),
   MCP_SESSION_POOL_MAX_TOTAL_SESSIONS: integer(10_000, 1),

@@ -104,6 +104,9 @@ function relations(values: Environment, loopback: boolean): string[] {
   if (values.CALL_TIMEOUT_SECONDS > values.CALL_MAX_SECONDS) {
     problems.push('CALL_TIMEOUT_SECONDS must not be above CALL_MAX_SECONDS');
   }
+  if (values.NOTIFICATION_DEBOUNCE_SECONDS > values.NOTIFICATION_MAX_WAIT_SECONDS) {
+    problems.push('NOTIFICATION_DEBOUNCE_SECONDS must not be above NOTIFICATION_MAX_WAIT_SECONDS');
+  }
   return [...problems, ...capRelations(values)];
 }
 

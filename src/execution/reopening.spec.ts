@@ -69,7 +69,7 @@ describe('Reopening (P-9)', () => {
         new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => {
             aborted = true;
-            reject(signal.reason as Error);
+            reject(signal.reason);
           });
         }),
     );

@@ -36,6 +36,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** SPEC N-8: from the first announcement of a change to its being served. */
+  readonly changeDelay = new Histogram({
+    name: 'mcpgateway_change_delay_seconds',
+    help: 'From the first announcement of a change to its being served',
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+
   readonly httpRequests = new Histogram({
     name: 'mcpgateway_http_request_duration_seconds',
     help: 'REST requests',

@@ -34,6 +34,8 @@ export async function startReplica(env: Readonly<Record<string, string>> = {}): 
   const settings = loadSettings({
     PORT: '0',
     LOG_LEVEL: 'debug',
+    // Tests count at their servers: nobody but them talks to these unless they want it.
+    GATEWAY_WATCH_ENABLED: 'false',
     REPLICA_ID: `test:${process.pid}:${(count += 1)}`,
     ...(env['DATABASE_URL'] === undefined ? {} : { ENCRYPTION_KEY: TEST_ENCRYPTION_KEY }),
     ...env,

@@ -13,3 +13,13 @@ const RECORDS: Readonly<Record<RefreshKind, readonly CapabilityKind[]>> = {
 export function recordKinds(kinds: Iterable<RefreshKind>): Set<CapabilityKind> {
   return new Set([...kinds].flatMap((kind) => RECORDS[kind]));
 }
+
+/**
+ * Lists whose changes a server announces, out of its capabilities (`{ "tools": { "listChanged": true } }`, MCP).
+ *
+ * @param capabilities JSON text, as it is stored
+ */
+export function announcedKinds(capabilities: string): ReadonlySet<RefreshKind> {
+  const declared = JSON.parse(capabilities) as Partial<Record<RefreshKind, { listChanged?: unknown } | null>> | null;
+  return new Set(REFRESH_KINDS.filter((kind) => declared?.[kind]?.listChanged === true));
+}
