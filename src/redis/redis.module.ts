@@ -1,7 +1,16 @@
-import { Global, Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Global,
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { type Log, LOG } from '../logging/logger.js';
+import { GatewayLeader } from './gateway-leader.js';
 import { Locks, MemoryLocks } from './locks.js';
 import { RedisLocks } from './redis-locks.js';
 import { RedisService } from './redis.service.js';
@@ -20,14 +29,27 @@ import { RedisService } from './redis.service.js';
       useFactory: ({ REDIS_KEY_PREFIX: keyPrefix }: Settings, { client }: RedisService): Locks =>
         client ? new RedisLocks(client, { keyPrefix }) : new MemoryLocks(),
     },
+    { provide: GatewayLeader, inject: [Locks], useFactory: (locks: Locks) => new GatewayLeader(locks) },
   ],
-  exports: [RedisService, Locks],
+  exports: [RedisService, Locks, GatewayLeader],
 })
-export class RedisModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(@Inject(RedisService) private readonly redis: RedisService) {}
+export class RedisModule implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+  constructor(
+    @Inject(RedisService) private readonly redis: RedisService,
+    @Inject(GatewayLeader) private readonly leader: GatewayLeader,
+  ) {}
 
   onModuleInit(): void {
     this.redis.start();
+  }
+
+  onApplicationBootstrap(): void {
+    this.leader.start();
+  }
+
+  /** While Redis is still there to give the lock back to. */
+  async onModuleDestroy(): Promise<void> {
+    await this.leader.stop();
   }
 
   async onApplicationShutdown(): Promise<void> {
