@@ -4,6 +4,14 @@ import { type CapabilityKind, KIND_PROTOCOL } from './capability-kind.js';
 import { type CapabilityRecord } from './entities/capability.entity.js';
 import { type SessionPolicy } from './gateway-spec.js';
 
+/** Why nobody calls a gateway now. */
+export interface Unreachable {
+  /** When it last answered; undefined: never. */
+  readonly since?: Date;
+  /** Its class (SPEC G-2), or `unknown`. */
+  readonly reason: string;
+}
+
 /** A gateway in memory: one object for each id, shared by its tools, and renewed in place when its record changes. */
 export interface GatewayEntry {
   readonly id: string;
@@ -12,7 +20,8 @@ export interface GatewayEntry {
   readonly sessionPolicy: SessionPolicy;
   /** SPEC P-15; undefined until the first contact. */
   readonly stateful?: boolean;
-  readonly reachable: boolean;
+  /** SPEC G-7; undefined: calls may go there. */
+  readonly unreachable?: Unreachable;
   /** It was deleted while somebody held this entry. */
   readonly deleted: boolean;
   readonly passthroughHeaders: readonly string[];

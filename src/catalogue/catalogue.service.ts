@@ -23,6 +23,7 @@ import { GatewayEntries } from './gateway-entries.js';
 import { type GatewayDetails, type GatewayFilter, GatewayQueries } from './gateway-queries.js';
 import { GatewaySecrets, RecordSecrets } from './gateway-secrets.js';
 import { CONNECTION_MEMBERS, type GatewaySpec } from './gateway-spec.js';
+import { type HealthFinding, type HealthState, HealthStore } from './health-store.js';
 import { GatewayRefresh, type RefreshLimits, type RefreshRequest } from './refresh/gateway-refresh.js';
 import { type RefreshReport } from './refresh/refresh-report.js';
 import { RefreshStore } from './refresh/refresh-store.js';
@@ -62,6 +63,7 @@ export class CatalogueService {
   private readonly descriptions: EndpointDescriptions;
   private readonly sessions: SessionEvictor;
   private readonly refresher: GatewayRefresh;
+  private readonly health: HealthStore;
 
   constructor(options: CatalogueOptions) {
     const { database, secretBox, sessions, separator, now } = options;
@@ -75,6 +77,7 @@ export class CatalogueService {
     this.entries = new GatewayEntries(this.secrets);
     const { capabilities, gateways, entries } = this;
     this.lookups = new CatalogueLookups({ capabilities, gateways, entries, ...(now ? { now } : {}) });
+    this.health = new HealthStore(database);
     this.descriptions = new EndpointDescriptions(database);
     this.all = this.view();
     this.refresher = new GatewayRefresh({
@@ -186,6 +189,19 @@ export class CatalogueService {
     return this.refresher.run(id, request, signal);
   }
 
+  /** The gateways that health checks look at (SPEC G-7). */
+  healthStates(): Promise<HealthState[]> {
+    return this.health.states();
+  }
+
+  /** Stores what health checks have found. @returns false when it is out of date; nothing is changed then */
+  async noteHealth(seen: HealthState, finding: HealthFinding): Promise<boolean> {
+    if (!(await this.health.note(seen, finding))) return false;
+    await this.renew(seen.id);
+    this.changes.publish({ gatewayId: seen.id, kinds: [] });
+    return true;
+  }
+
   /** One gateway alone, with its own names (SPEC G-10). Nothing is looked up yet. */
   gatewayAlone(id: string): CatalogueView {
     return this.view(id);
@@ -204,10 +220,16 @@ export class CatalogueService {
   }
 
   private async refreshed(id: string, kinds: readonly CapabilityKind[]): Promise<void> {
+    const record = await this.renew(id);
+    if (record?.enabled && kinds.length > 0) this.changes.publish({ gatewayId: id, kinds });
+  }
+
+  /** What is remembered of the gateway is dropped, and calls see the newest record. */
+  private async renew(id: string): Promise<GatewayRecord | undefined> {
     this.lookups.invalidateGateway(id);
     const record = await this.gateways.find(id);
     if (record) this.entries.renew(record);
-    if (record?.enabled && kinds.length > 0) this.changes.publish({ gatewayId: id, kinds });
+    return record;
   }
 
   private async changed(id: string, connectionChanged: boolean): Promise<GatewayDetails> {

@@ -1,5 +1,5 @@
 import { type CredentialSource, type Target } from '../session-pool/index.js';
-import { type GatewayEntry } from './catalogue-entries.js';
+import { type GatewayEntry, type Unreachable } from './catalogue-entries.js';
 import { type GatewayRecord } from './entities/gateway.entity.js';
 import { type GatewaySecrets, RecordCredentials, RecordSecrets } from './gateway-secrets.js';
 import { type SessionPolicy } from './gateway-spec.js';
@@ -41,7 +41,7 @@ class LiveEntry implements GatewayEntry {
   slug: string;
   sessionPolicy: SessionPolicy;
   stateful?: boolean;
-  reachable: boolean;
+  unreachable?: Unreachable;
   deleted = false;
   passthroughHeaders: readonly string[];
   target: Target;
@@ -70,11 +70,16 @@ class LiveEntry implements GatewayEntry {
     this.name = record.name;
     this.slug = record.slug;
     this.sessionPolicy = record.sessionPolicy;
-    this.reachable = record.reachable;
     this.passthroughHeaders = record.passthroughHeaders;
+    if (record.reachable) delete this.unreachable;
+    else this.unreachable = unreachableOf(record);
     if (record.stateful === null) delete this.stateful;
     else this.stateful = record.stateful;
   }
+}
+
+function unreachableOf({ lastSeen, lastErrorReason }: GatewayRecord): Unreachable {
+  return { reason: lastErrorReason ?? 'unknown', ...(lastSeen ? { since: lastSeen } : {}) };
 }
 
 const TARGET_COLUMNS = ['url', 'urlSealed', 'transport', 'tlsSealed'] as const;

@@ -3,6 +3,7 @@ import { toCodedError } from '../common/errors.js';
 import { type Metrics } from '../metrics/metrics.js';
 import { type HeaderMap, type PoolPlace, type SessionPoolService, UpstreamError } from '../session-pool/index.js';
 import { CallClock } from './call-clock.js';
+import { expectReachable } from './expect-reachable.js';
 import { type ExecutionContext, type Reply } from './execution-context.js';
 import { type GatewayBinding } from './gateway-binding.js';
 import { type Params } from './params.js';
@@ -26,6 +27,8 @@ export interface UpstreamCall {
 export interface CallLimits {
   readonly silenceMs: number;
   readonly maxMs: number;
+  /** How often gateways' health is looked at (SPEC G-7). */
+  readonly healthIntervalMs: number;
 }
 
 /** Runs calls on the servers: the right session, the limits, and the way back for what the server says meanwhile. */
@@ -45,6 +48,7 @@ export class UpstreamCalls {
     const started = performance.now();
     let outcome = 'ok';
     try {
+      expectReachable(gateway, this.limits.healthIntervalMs);
       const place = await this.placeOf(call, context);
       const reply = await this.pool.use(
         {
