@@ -83,7 +83,7 @@ export class CatalogueService {
     this.refresher = new GatewayRefresh({
       ...{ upstream: options.upstream, locks: options.locks, limits: options.refresh },
       store: new RefreshStore(database, records),
-      gatewayOf: (id) => this.findGateway(id),
+      targetOf: (record) => this.entries.targetOf(record),
       changed: (id, kinds) => this.refreshed(id, kinds),
     });
   }

@@ -27,6 +27,11 @@ export class GatewayEntries {
     this.byId.get(record.id)?.renew(record);
   }
 
+  /** How a gateway is reached as this record says, whatever the entry in memory says by now. */
+  targetOf(record: GatewayRecord): Target {
+    return targetOf(record, new RecordCredentials(this.secrets, record), this.secrets);
+  }
+
   /** The gateway was deleted: calls on their way with its entry see that. */
   drop(id: string): void {
     const entry = this.byId.get(id);
@@ -90,8 +95,8 @@ function targetOf(record: GatewayRecord, credentials: CredentialSource, secrets:
     gatewayId: record.id,
     gatewayName: record.name,
     url,
-    // A gateway that was never reached has no tools, so nobody connects by this guess.
-    transport: record.transport ?? 'streamablehttp',
+    // A gateway that was never reached has no tools: only a refresh connects by this guess.
+    transport: record.transport ?? (record.transportChoice === 'sse' ? 'sse' : 'streamablehttp'),
     credentials,
     ...(tls ? { tls } : {}),
   };
