@@ -5,6 +5,14 @@ import { type CapabilityRecord } from './entities/capability.entity.js';
 import { type SessionPolicy } from './gateway-spec.js';
 import { type RefreshKind } from './refresh/refresh-kinds.js';
 
+/** Why nobody calls a gateway now. */
+export interface Unreachable {
+  /** When it last answered; undefined: never. */
+  readonly since?: Date;
+  /** Its class (SPEC G-2), or `unknown`. */
+  readonly reason: string;
+}
+
 /** A gateway in memory: one object for each id, shared by its tools, and renewed in place when its record changes. */
 export interface GatewayEntry {
   readonly id: string;
@@ -14,12 +22,12 @@ export interface GatewayEntry {
   /** SPEC P-15; undefined until the first contact. */
   readonly stateful?: boolean;
   readonly enabled: boolean;
-  readonly reachable: boolean;
-  readonly enabled: boolean;
   /** Lists whose changes the server announces (SPEC N-2); undefined until the first contact. */
   readonly listChanged?: ReadonlySet<RefreshKind>;
   /** Grows when URL, transport, credentials or TLS data change: what was opened before leads elsewhere. */
   readonly connectionVersion: number;
+  /** SPEC G-7; undefined: calls may go there. */
+  readonly unreachable?: Unreachable;
   /** It was deleted while somebody held this entry. */
   readonly deleted: boolean;
   readonly passthroughHeaders: readonly string[];

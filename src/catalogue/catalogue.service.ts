@@ -23,6 +23,7 @@ import { GatewayEntries } from './gateway-entries.js';
 import { type GatewayDetails, type GatewayFilter, GatewayQueries } from './gateway-queries.js';
 import { GatewaySecrets, RecordSecrets } from './gateway-secrets.js';
 import { CONNECTION_MEMBERS, type GatewaySpec } from './gateway-spec.js';
+import { type HealthFinding, type HealthState, HealthStore } from './health-store.js';
 import { GatewayRefresh, type RefreshLimits, type RefreshRequest } from './refresh/gateway-refresh.js';
 import { type RefreshReport } from './refresh/refresh-report.js';
 import { RefreshStore } from './refresh/refresh-store.js';
@@ -67,6 +68,7 @@ export class CatalogueService {
   private readonly descriptions: EndpointDescriptions;
   private readonly sessions: SessionEvictor;
   private readonly refresher: GatewayRefresh;
+  private readonly health: HealthStore;
 
   constructor(options: CatalogueOptions) {
     const { database, secretBox, sessions, separator, now } = options;
@@ -85,12 +87,13 @@ export class CatalogueService {
     this.lookups = new CatalogueLookups({ capabilities, gateways, entries, servers, ...clock });
     this.servers = new VirtualServers({ store: new VirtualServerStore(database), queries, lookups: servers });
     this.changes.subscribe(() => this.servers.gatewayChanged());
+    this.health = new HealthStore(database);
     this.descriptions = new EndpointDescriptions(database);
     this.all = this.view();
     this.refresher = new GatewayRefresh({
       ...{ upstream: options.upstream, locks: options.locks, limits: options.refresh },
       store: new RefreshStore(database, records),
-      gatewayOf: (id) => this.findGateway(id),
+      targetOf: (record) => this.entries.targetOf(record),
       changed: (id, kinds) => this.refreshed(id, kinds),
     });
   }
@@ -201,6 +204,19 @@ export class CatalogueService {
     return this.refresher.run(id, request, signal);
   }
 
+  /** The gateways that health checks look at (SPEC G-7). */
+  healthStates(): Promise<HealthState[]> {
+    return this.health.states();
+  }
+
+  /** Stores what health checks have found. @returns false when it is out of date; nothing is changed then */
+  async noteHealth(seen: HealthState, finding: HealthFinding): Promise<boolean> {
+    if (!(await this.health.note(seen, finding))) return false;
+    await this.renew(seen.id);
+    this.changes.publish({ gatewayId: seen.id, kinds: [] });
+    return true;
+  }
+
   /** One gateway alone, with its own names (SPEC G-10). Nothing is looked up yet. */
   gatewayAlone(id: string): CatalogueView {
     return this.view(id);
@@ -219,10 +235,16 @@ export class CatalogueService {
   }
 
   private async refreshed(id: string, kinds: readonly CapabilityKind[]): Promise<void> {
+    const record = await this.renew(id);
+    if (record?.enabled && kinds.length > 0) this.changes.publish({ gatewayId: id, kinds });
+  }
+
+  /** What is remembered of the gateway is dropped, and calls see the newest record. */
+  private async renew(id: string): Promise<GatewayRecord | undefined> {
     this.lookups.invalidateGateway(id);
     const record = await this.gateways.find(id);
     if (record) this.entries.renew(record);
-    if (record?.enabled && kinds.length > 0) this.changes.publish({ gatewayId: id, kinds });
+    return record;
   }
 
   private async changed(id: string, connectionChanged: boolean): Promise<GatewayDetails> {

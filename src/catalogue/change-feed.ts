@@ -3,7 +3,7 @@ import { type CapabilityKind } from './capability-kind.js';
 /** A change of the catalogue that was committed. */
 export interface CatalogueChange {
   readonly gatewayId: string;
-  /** Kinds whose lists may look different now. */
+  /** Kinds whose lists may look different now; none when only what calls need has changed (SPEC G-7). */
   readonly kinds: readonly CapabilityKind[];
 }
 

@@ -1,5 +1,5 @@
 import { type CredentialSource, type Target } from '../session-pool/index.js';
-import { type GatewayEntry } from './catalogue-entries.js';
+import { type GatewayEntry, type Unreachable } from './catalogue-entries.js';
 import { type GatewayRecord } from './entities/gateway.entity.js';
 import { type GatewaySecrets, RecordCredentials, RecordSecrets } from './gateway-secrets.js';
 import { type SessionPolicy } from './gateway-spec.js';
@@ -28,6 +28,11 @@ export class GatewayEntries {
     this.byId.get(record.id)?.renew(record);
   }
 
+  /** How a gateway is reached as this record says, whatever the entry in memory says by now. */
+  targetOf(record: GatewayRecord): Target {
+    return targetOf(record, new RecordCredentials(this.secrets, record), this.secrets);
+  }
+
   /** The gateway was deleted: calls on their way with its entry see that. */
   drop(id: string): void {
     const entry = this.byId.get(id);
@@ -43,10 +48,9 @@ class LiveEntry implements GatewayEntry {
   sessionPolicy: SessionPolicy;
   stateful?: boolean;
   enabled: boolean;
-  reachable: boolean;
-  enabled: boolean;
   listChanged?: ReadonlySet<RefreshKind>;
   connectionVersion = 0;
+  unreachable?: Unreachable;
   deleted = false;
   passthroughHeaders: readonly string[];
   target: Target;
@@ -77,14 +81,18 @@ class LiveEntry implements GatewayEntry {
     this.slug = record.slug;
     this.sessionPolicy = record.sessionPolicy;
     this.enabled = record.enabled;
-    this.reachable = record.reachable;
-    this.enabled = record.enabled;
     if (record.capabilities === null) delete this.listChanged;
     else this.listChanged = announcedKinds(record.capabilities);
     this.passthroughHeaders = record.passthroughHeaders;
+    if (record.reachable) delete this.unreachable;
+    else this.unreachable = unreachableOf(record);
     if (record.stateful === null) delete this.stateful;
     else this.stateful = record.stateful;
   }
+}
+
+function unreachableOf({ lastSeen, lastErrorReason }: GatewayRecord): Unreachable {
+  return { reason: lastErrorReason ?? 'unknown', ...(lastSeen ? { since: lastSeen } : {}) };
 }
 
 const TARGET_COLUMNS = ['url', 'urlSealed', 'transport', 'tlsSealed'] as const;
@@ -96,8 +104,8 @@ function targetOf(record: GatewayRecord, credentials: CredentialSource, secrets:
     gatewayId: record.id,
     gatewayName: record.name,
     url,
-    // A gateway that was never reached has no tools, so nobody connects by this guess.
-    transport: record.transport ?? 'streamablehttp',
+    // A gateway that was never reached has no tools: only a refresh connects by this guess.
+    transport: record.transport ?? (record.transportChoice === 'sse' ? 'sse' : 'streamablehttp'),
     credentials,
     ...(tls ? { tls } : {}),
   };

@@ -177,7 +177,7 @@ export function isComplete(reading: CapabilityReading): boolean {
 }
 
 /** Postgres has no NUL in text. */
-function storable(text: string): string {
+export function storable(text: string): string {
   return text.replaceAll('\0', '\ufffd');
 }
 

@@ -49,6 +49,7 @@ export {
 export { type ConnectionColumns } from './gateway-store.js';
 export { readCapabilities } from './read-capabilities.js';
 export { SessionEvictor } from './session-evictor.js';
+export { type HealthFinding, type HealthState } from './health-store.js';
 export { NO_AUTH, type UpstreamAuth } from './upstream-auth.js';
 export { REFRESH_KINDS, type RefreshKind } from './refresh/refresh-kinds.js';
 export { type FailedList, type RefreshReport } from './refresh/refresh-report.js';

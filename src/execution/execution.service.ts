@@ -36,7 +36,11 @@ export class ExecutionService {
     private readonly pool: SessionPoolService,
     metrics: Metrics,
   ) {
-    const limits = { silenceMs: settings.CALL_TIMEOUT_SECONDS, maxMs: settings.CALL_MAX_SECONDS };
+    const limits = {
+      silenceMs: settings.CALL_TIMEOUT_SECONDS,
+      maxMs: settings.CALL_MAX_SECONDS,
+      healthIntervalMs: settings.HEALTH_CHECK_INTERVAL,
+    };
     this.calls = new UpstreamCalls(pool, limits, metrics);
     this.resources = new ResourceMethods(catalogue, this.calls);
   }

@@ -10,6 +10,7 @@ import {
   UpstreamError,
 } from '../session-pool/index.js';
 import { CallClock } from './call-clock.js';
+import { expectReachable } from './expect-reachable.js';
 import { type ExecutionContext, type Reply } from './execution-context.js';
 import { type GatewayBinding } from './gateway-binding.js';
 import { type Params } from './params.js';
@@ -35,6 +36,8 @@ type Writable<T> = { -readonly [Member in keyof T]: T[Member] };
 export interface CallLimits {
   readonly silenceMs: number;
   readonly maxMs: number;
+  /** How often gateways' health is looked at (SPEC G-7). */
+  readonly healthIntervalMs: number;
 }
 
 /** Runs calls on the servers: the right session, the limits, and the way back for what the server says meanwhile. */
@@ -53,6 +56,7 @@ export class UpstreamCalls {
     const started = performance.now();
     let outcome = 'ok';
     try {
+      expectReachable(gateway, this.limits.healthIntervalMs);
       const place = await this.placeOf(call, context, clock.signal);
       const reply = await this.pool.use(
         {

@@ -43,8 +43,8 @@ export class GatewayHealth {
   ) {}
 
   /**
-   * @throws CodedError NOT_FOUND; what says nothing about the server: no room in the pool, a credential that cannot be
-   *   decrypted, the reason of `signal`
+   * @throws CodedError NOT_FOUND; what says nothing about the server: no room in the pool, a circuit that is open (nobody
+   *   was asked), 429, a credential that cannot be decrypted, the reason of `signal`
    */
   async checkGateway(id: string, signal?: AbortSignal): Promise<HealthReport> {
     const gateway = await this.catalogue.findGateway(id);
@@ -129,9 +129,8 @@ function failureFrom(thrown: unknown, limit: AbortSignal): Failure {
     return { reason: 'timeout', message: (limit.reason as Error).message };
   }
   if (limit.aborted) return { reason: 'timeout', message: (limit.reason as Error).message };
-  if (error instanceof UpstreamError) {
+  if (error instanceof UpstreamError && error.status !== 429) {
     return { ...(error.reason === undefined ? {} : { reason: error.reason }), message: error.message };
   }
-  if (error instanceof CodedError && error.code === 'CIRCUIT_OPEN') return { message: error.message };
   throw error;
 }

@@ -5,6 +5,8 @@ import { CatalogueModule, CatalogueService, UpstreamAccess } from '../catalogue/
 import { SETTINGS } from '../config/config.module.js';
 import { type Settings } from '../config/settings.js';
 import { ExecutionModule } from '../execution/index.js';
+import { Metrics } from '../metrics/metrics.js';
+import { GatewayLeader } from '../redis/gateway-leader.js';
 import { SessionPoolModule, SessionPoolService } from '../session-pool/index.js';
 import { Background } from './background.js';
 import { CAPABILITY_CONTROLLERS } from './capabilities.controller.js';
@@ -12,6 +14,8 @@ import { ChangeGateway } from './change-gateway.js';
 import { DeferredGateways } from './deferred-gateways.js';
 import { deferredFor } from './deferred.provider.js';
 import { GatewayHealth } from './gateway-health.js';
+import { HealthLoop } from './health-loop.js';
+import { healthLoopFor } from './health.provider.js';
 import { GatewaysController } from './gateways.controller.js';
 import { ProblemFilter } from './problem.filter.js';
 import { RegisterGateway } from './register-gateway.js';
@@ -54,6 +58,11 @@ import { ToolCallController } from './tool-call.controller.js';
           explicitRpc: settings.MCP_SESSION_POOL_EXPLICIT_HEALTH_RPC,
         }),
     },
+    {
+      provide: HealthLoop,
+      inject: [CatalogueService, GatewayHealth, GatewayLeader, Metrics, SETTINGS],
+      useFactory: healthLoopFor,
+    },
     Background,
   ],
   exports: [GatewayHealth],
@@ -63,6 +72,7 @@ export class GatewayModule implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(DeferredGateways) private readonly deferred: DeferredGateways,
     private readonly catalogue: CatalogueService,
     private readonly background: Background,
+    @Inject(HealthLoop) private readonly healthLoop: HealthLoop,
   ) {}
 
   /** What waited when the service went down goes on waiting. */
@@ -72,6 +82,6 @@ export class GatewayModule implements OnApplicationBootstrap, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     this.background.stop();
-    await this.deferred.stop();
+    await Promise.all([this.deferred.stop(), this.healthLoop.stop()]);
   }
 }

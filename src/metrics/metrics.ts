@@ -68,6 +68,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Of gateways (SPEC G-7), by outcome: `healthy`, `unhealthy`, or `unknown`, which says nothing about the server. */
+  readonly healthChecks = new Counter({
+    name: 'mcpgateway_gateway_health_checks_total',
+    help: 'Health checks of gateways',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Redis } from 'ioredis';
-import { abortable, settledWithin } from '../common/deadline.js';
+import { abortable, settledWithin, withDeadline } from '../common/deadline.js';
 import { type Lock, Locks } from './locks.js';
 import { RELEASE_LOCK } from './scripts/release-lock.js';
 import { RENEW_LOCK } from './scripts/renew-lock.js';
@@ -13,6 +13,8 @@ export interface RedisLocksOptions {
 
 const POLL_MS = 100;
 const RELEASE_TIMEOUT_MS = 1_000;
+/** A Redis that is connected and silent is away, too. What it took late ends by its TTL. */
+const ACQUIRE_TIMEOUT_MS = 1_000;
 
 /** Locks that hold over all replicas. Renewed every third of their TTL; one that cannot be renewed in time is lost. */
 export class RedisLocks extends Locks {
@@ -27,7 +29,10 @@ export class RedisLocks extends Locks {
     const key = `${this.options.keyPrefix}lock:${name}`;
     const token = randomUUID();
     const since = performance.now();
-    const taken = await this.client.set(key, token, 'PX', ttlMs, 'NX');
+    const late = (): Error => new Error(`Redis did not answer in ${ACQUIRE_TIMEOUT_MS} ms`);
+    const taken = await withDeadline(ACQUIRE_TIMEOUT_MS, undefined, late, (limit) =>
+      abortable(this.client.set(key, token, 'PX', ttlMs, 'NX'), limit),
+    );
     return taken === 'OK' ? new HeldLock(this.client, key, token, ttlMs, since) : undefined;
   }
 

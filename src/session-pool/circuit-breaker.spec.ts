@@ -128,6 +128,25 @@ describe('CircuitBreaker (P-12)', () => {
     expect(breaker.state).toBe('closed');
   });
 
+  it('a health check is the probe before the time is over: its success closes, and nobody else is let through', () => {
+    const { breaker, clock, enter, fail } = makeBreaker();
+    fail(3);
+    const check = breaker.probe('weather');
+    expect(breaker.state).toBe('half-open');
+    expect(refusalOf(enter).code).toBe('CIRCUIT_OPEN');
+    expect(refusalOf(() => breaker.probe('weather')).code).toBe('CIRCUIT_OPEN');
+    check.abandoned();
+    expect(breaker).toMatchObject({ state: 'open', timeLeftMs: 1_000 });
+
+    clock.time += 400;
+    breaker.probe('weather').failed('UPSTREAM_TIMEOUT');
+    expect(breaker).toMatchObject({ state: 'open', timeLeftMs: 1_000, trips: 2 });
+    breaker.probe('weather').succeeded();
+    expect(breaker).toMatchObject({ state: 'closed', failures: 0 });
+    breaker.probe('weather').failed();
+    expect(breaker).toMatchObject({ state: 'closed', failures: 1 });
+  });
+
   it('a late failure of an attempt that began before it opened neither trips again nor prolongs', () => {
     const { breaker, clock, enter, fail } = makeBreaker();
     const slow = [enter(), enter(), enter()];

@@ -29,7 +29,8 @@ const PROBE_RETRY_MS = 1_000;
  * Stops attempts at something that keeps failing (SPEC P-12).
  *
  *   closed -> open         `threshold` failures in a row
- *   open -> half-open      the first attempt after `resetMs`: the probe; it is the only one until it has reported
+ *   open -> half-open      the first attempt after `resetMs`, or a health check: the probe; it is the only one until it
+ *                          has reported
  *   half-open -> closed    the probe succeeded
  *   half-open -> open      the probe failed (`resetMs` again), or said nothing (the next attempt is the probe)
  *
@@ -79,7 +80,16 @@ export class CircuitBreaker {
    * @throws CircuitOpenError CIRCUIT_OPEN while it is open, or half-open (the probe is out)
    */
   enter(gateway: string): CircuitAttempt {
-    if (this.timeLeftMs === 0) this.move('half-open');
+    return this.enterIf(this.timeLeftMs === 0, gateway);
+  }
+
+  /** For who asks at a pace of his own, whatever the time left: a health check. @throws CircuitOpenError as `enter` */
+  probe(gateway: string): CircuitAttempt {
+    return this.enterIf(this.current === 'open', gateway);
+  }
+
+  private enterIf(mayProbe: boolean, gateway: string): CircuitAttempt {
+    if (mayProbe) this.move('half-open');
     else if (this.current !== 'closed') throw new CircuitOpenError(gateway, this, this.lastCode);
     return this.attempt();
   }
@@ -112,7 +122,7 @@ export class CircuitBreaker {
         if (this.inARow >= this.options.threshold) this.trip(); // a probe's failure always
         return;
       case 'abandoned':
-        if (probing) this.move('open'); // its time is over already
+        if (probing) this.move('open'); // for the rest of its time, if there is any
         return;
     }
   }

@@ -36,11 +36,18 @@ export class Circuits {
    *
    * @param open must settle, within a time-out of its own: it may be the one probe that everybody waits for
    * @param signal of the caller, where `open` follows it: a failure after it aborted says nothing about the server
+   * @param as a health check asks an open circuit's server, too: it comes at a pace of its own, and finds it back
    * @throws CircuitOpenError CIRCUIT_OPEN at once; what `open` threw
    */
-  async run<T>(target: Target, open: () => Promise<T>, signal?: CancelSignal): Promise<T> {
+  async run<T>(
+    target: Target,
+    open: () => Promise<T>,
+    signal?: CancelSignal,
+    as: 'call' | 'health' = 'call',
+  ): Promise<T> {
     const circuit = this.circuitOf(target);
-    const attempt = circuit.breaker.enter(target.gatewayName);
+    const { breaker } = circuit;
+    const attempt = as === 'health' ? breaker.probe(target.gatewayName) : breaker.enter(target.gatewayName);
     circuit.running += 1;
     try {
       const opened = await open();

@@ -52,7 +52,8 @@ export class SessionOpener {
     const listen = bound && !this.withoutStream.has(target.gatewayId);
     const observer = { lost: (): void => this.lost(key) };
     const how = { listen, observer, ...(clientCapabilities && { clientCapabilities }) };
-    const session = await this.circuits.run(target, () => this.connect(target, how, this.ending.signal));
+    const connect = (): Promise<UpstreamSession> => this.connect(target, how, this.ending.signal);
+    const session = await this.circuits.run(target, connect, undefined, key.uncounted ? 'health' : 'call');
     // Its answer may come after the first call: who opens next should know of it all the same.
     void session.standingStreamReady?.then(() => {
       if (session.standingStream === 'unsupported') this.withoutStream.add(target.gatewayId);
@@ -86,7 +87,8 @@ export class SessionOpener {
     this.metrics.unpooledSessions.inc({ purpose });
     // Without the pool calls still go through the circuit; a failed registration says nothing about a known server.
     const open = (): Promise<UpstreamSession> => this.connect(target, how, signal);
-    const session = await (purpose === 'call' ? this.circuits.run(target, open, signal) : open());
+    const throughCircuit = purpose === 'call' || purpose === 'health';
+    const session = await (throughCircuit ? this.circuits.run(target, open, signal, purpose) : open());
     this.unpooled.add(session);
     try {
       assertOpen(); // it may have been closed while this was connecting

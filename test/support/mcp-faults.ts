@@ -20,6 +20,10 @@ export async function intercept(
   if (incoming.rpcMethod === 'initialize' && faults.initializeDelayMs !== undefined) {
     await delay(faults.initializeDelayMs, undefined, { ref: false });
   }
+  if (incoming.rpcMethod !== undefined) {
+    const { params } = incoming.message as { params?: Record<string, unknown> };
+    await faults.before?.(incoming.rpcMethod, params ?? {});
+  }
   return res.destroyed;
 }
 

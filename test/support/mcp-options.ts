@@ -23,6 +23,8 @@ export interface Faults {
   /** `GET /sse` opens an event stream that never names its endpoint. */
   muteEndpoint?: boolean;
   listFault?: ListFault;
+  /** Asked before each request is dealt with, and waited for: a gate for what tools are not needed for. */
+  before?: (method: string, params: Readonly<Record<string, unknown>>) => Promise<unknown> | undefined;
   /** The result of this tool is these very bytes, past the SDK (which would parse and rebuild them). */
   rawResult?: { readonly tool: string; readonly json: string };
 }

@@ -1,13 +1,13 @@
 import { withDeadline } from '../../common/deadline.js';
 import { CodedError } from '../../common/errors.js';
 import { type Lock, type Locks, MemoryLocks } from '../../redis/locks.js';
-import { UpstreamError, type UpstreamSession } from '../../session-pool/index.js';
+import { type Target, UpstreamError, type UpstreamSession } from '../../session-pool/index.js';
 import { type CapabilityKind } from '../capability-kind.js';
 import { type ServerReading } from '../capability-reading.js';
-import { type GatewayEntry } from '../catalogue-entries.js';
+import { type GatewayRecord } from '../entities/gateway.entity.js';
 import { readCapabilities } from '../read-capabilities.js';
 import { type UpstreamAccess } from '../upstream-access.js';
-import { type RefreshKind, recordKinds } from './refresh-kinds.js';
+import { REFRESH_KINDS, type RefreshKind, recordKinds } from './refresh-kinds.js';
 import { coveredReport, hasChanged, type RefreshReport, reportOf, visibleKinds } from './refresh-report.js';
 import { type RefreshStore } from './refresh-store.js';
 
@@ -32,7 +32,8 @@ export interface GatewayRefreshOptions {
   readonly upstream: UpstreamAccess;
   readonly locks: Locks;
   readonly limits: RefreshLimits;
-  readonly gatewayOf: (id: string) => GatewayEntry | undefined | Promise<GatewayEntry | undefined>;
+  /** How the server of this very record is reached: what the memory knows may be older. */
+  readonly targetOf: (record: GatewayRecord) => Target;
   /** Something was stored that others should see; `kinds` look different to clients. */
   readonly changed: (id: string, kinds: readonly CapabilityKind[]) => Promise<void>;
 }
@@ -75,28 +76,32 @@ export class GatewayRefresh {
     signal: AbortSignal,
     started: number,
   ): Promise<RefreshReport> {
-    const { store, gatewayOf, changed } = this.options;
-    const seen = await store.pending(id);
-    const gateway = seen && (await gatewayOf(id));
-    if (!seen || !gateway) throw new CodedError('NOT_FOUND', `there is no gateway ${id}`);
+    const { store, changed } = this.options;
     const since = (): number => Math.round(performance.now() - started);
-    if (seen.refreshedSeq >= number) return coveredReport(since());
-    const reading = await this.read(gateway, recordKinds([...kinds, ...seen.kinds]), signal);
-    signal.throwIfAborted(); // the lock may be somebody else's by now
-    const stored = await store.commit(id, reading, seen, createdVia);
-    if (!stored) return coveredReport(since());
-    if (stored.serverChanged || hasChanged(stored.changes)) await changed(id, visibleKinds(stored.changes));
-    return reportOf(reading.capabilities, stored.changes, since());
+    for (;;) {
+      const seen = await store.pending(id);
+      if (!seen) throw new CodedError('NOT_FOUND', `there is no gateway ${id}`);
+      if (seen.refreshedSeq >= number) return coveredReport(since());
+      // One that was never read completely is not known by a part of its lists.
+      const asked = seen.record.lastRefreshAt === null ? REFRESH_KINDS : [...kinds, ...seen.kinds];
+      const reading = await this.read(seen.record, recordKinds(asked), signal);
+      signal.throwIfAborted(); // the lock may be somebody else's by now
+      const stored = await store.commit(id, reading, seen, createdVia);
+      if (!stored) continue; // gone, covered, or it leads elsewhere: then what is there has to be read
+      if (stored.serverChanged || hasChanged(stored.changes)) await changed(id, visibleKinds(stored.changes));
+      return reportOf(reading.capabilities, stored.changes, since());
+    }
   }
 
   private async read(
-    gateway: GatewayEntry,
+    record: GatewayRecord,
     kinds: ReadonlySet<CapabilityKind>,
     signal: AbortSignal,
   ): Promise<ServerReading> {
-    const { upstream, limits } = this.options;
+    const { upstream, limits, targetOf } = this.options;
     const { pageTimeoutMs, totalTimeoutMs } = limits;
-    const { target, name } = gateway;
+    const { name } = record;
+    const target = targetOf(record);
     const late = (): Error =>
       new UpstreamError('UPSTREAM_TIMEOUT', `${name}: not read completely within ${totalTimeoutMs} ms`, {
         ...{ gateway: name, reason: 'timeout', execution: 'unknown' },

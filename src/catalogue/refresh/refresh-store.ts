@@ -3,7 +3,7 @@ import { CodedError } from '../../common/errors.js';
 import { type ServerReading } from '../capability-reading.js';
 import { type CapabilityChanges, type CapabilityStore } from '../capability-store.js';
 import { GatewayRecord } from '../entities/gateway.entity.js';
-import { type ConnectionColumns, findLocked, isComplete, sameConnection, serverColumns } from '../gateway-store.js';
+import { findLocked, isComplete, sameConnection, serverColumns } from '../gateway-store.js';
 import { lockNames } from '../name-lock.js';
 import { type RefreshKind } from './refresh-kinds.js';
 
@@ -12,7 +12,8 @@ export interface PendingRefresh {
   readonly dirtySeq: bigint;
   readonly refreshedSeq: bigint;
   readonly kinds: readonly RefreshKind[];
-  readonly connection: ConnectionColumns;
+  /** As it was then: how the server is reached. */
+  readonly record: GatewayRecord;
 }
 
 export interface StoredRefresh {
@@ -49,7 +50,7 @@ export class RefreshStore {
       dirtySeq: BigInt(record.dirtySeq),
       refreshedSeq: BigInt(record.refreshedSeq),
       kinds: record.dirtyKinds,
-      connection: record,
+      record,
     };
   }
 
@@ -57,8 +58,8 @@ export class RefreshStore {
    * Stores what was read, in one transaction.
    *
    * @param seen what was pending before the first page was asked for
-   * @returns undefined when it is of no use any more: the gateway is gone or leads elsewhere, or a newer refresh has
-   *   committed (what this one saw is older)
+   * @returns undefined when it is of no use any more: the gateway is gone or leads elsewhere, or what had been asked for
+   *   has been covered by another refresh meanwhile
    */
   async commit(
     id: string,
@@ -69,8 +70,9 @@ export class RefreshStore {
     return this.database.transaction(async (manager) => {
       await lockNames(manager);
       const record = await findLocked(manager, id);
-      if (!record || !sameConnection(record, seen.connection)) return undefined;
-      if (BigInt(record.refreshedSeq) > seen.dirtySeq) return undefined;
+      if (!record || !sameConnection(record, seen.record)) return undefined;
+      // Who has covered the same requests read the lists after them, too; whose reading is newer cannot be told.
+      if (BigInt(record.refreshedSeq) >= seen.dirtySeq) return undefined;
       const changes = await this.capabilities.apply(manager, record, reading.capabilities, createdVia);
       const serverChanged = await this.updateGateway(manager, record, reading, seen);
       return { changes, serverChanged };
