@@ -31,7 +31,6 @@ export interface RefreshDebouncerOptions<K> {
 
 /** After so many passes that found nothing in quick succession, the sender cries wolf. */
 const PATIENCE = 5;
-const MAX_DAMPING_MS = 30_000;
 
 /**
  * Coalesces the refresh requests for one gateway (SPEC N-4, N-5): a trailing quiet period, one pass at a time.
@@ -91,7 +90,9 @@ export class RefreshDebouncer<K> {
     const { quietMs, maxWaitMs } = this.options;
     const { firstAskedAt = Infinity } = this;
     const asked = firstAskedAt === Infinity ? Infinity : Math.min(this.lastAskedAt + quietMs, firstAskedAt + maxWaitMs);
-    const due = Math.min(Math.max(asked, this.endedAt + this.dampingMs), this.retryAt ?? Infinity);
+    // However often a server has cried wolf, a change is read within the maximum wait (N-5).
+    const damped = Math.max(asked, Math.min(this.endedAt + this.dampingMs, firstAskedAt + maxWaitMs));
+    const due = Math.min(damped, this.retryAt ?? Infinity);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.start(), Math.max(0, due - performance.now()));
     // Not what keeps the process alive; the server's socket is.
@@ -149,6 +150,6 @@ export class RefreshDebouncer<K> {
 
   private get dampingMs(): number {
     if (this.fruitless <= PATIENCE) return 0;
-    return Math.min(MAX_DAMPING_MS, Math.max(1, this.options.quietMs) * 2 ** Math.min(this.fruitless - PATIENCE, 30));
+    return Math.max(1, this.options.quietMs) * 2 ** Math.min(this.fruitless - PATIENCE, 30);
   }
 }
