@@ -69,6 +69,7 @@ export class GatewayBinding implements BoundOwner, RouterOwner {
   ended(session?: UpstreamSession): void {
     if (!session) return this.reopening?.stop();
     if (this.session === session) this.session = undefined;
+    SessionRouter.of(session).withdrawAll('the server has gone'); // nobody is there who wants the answers
     this.reopening?.start();
   }
 

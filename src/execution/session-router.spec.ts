@@ -245,6 +245,7 @@ describe('questions of the server (D-8)', () => {
   it.each<[string, (made: ReturnType<typeof bound>, routed: RoutedCall) => void]>([
     ['the server takes it back', ({ upstream }) => upstream.says('notifications/cancelled', '{"requestId":"q"}')],
     ['its call ends', ({ router }, routed) => router.ended(routed)],
+    ['the session is lost', ({ router }) => router.withdrawAll('the server has gone')],
   ])('%s: the client hears it, and no answer is given', async (_why, withdraw) => {
     const made = bound();
     const sink = new Sink();
@@ -283,6 +284,33 @@ describe('questions of the server (D-8)', () => {
     jest.advanceTimersByTime(1);
     await new Promise(setImmediate);
     expect(upstream.answers).toEqual([expect.stringContaining('did not answer in 5000 ms')]);
+  });
+
+  it('a client that does not listen is not waited for, and no call is kept alive by that (D-8)', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const { upstream, call, standing } = bound(undefined, 60_000);
+    standing.listening = false;
+    const { clock } = call(new Sink());
+    call(new Sink());
+    upstream.says('roots/list', undefined, { id: '1' }); // of one of two calls, or of none
+    jest.advanceTimersByTime(2_001);
+    expect(clock.signal.aborted).toBe(true); // its own silence limit
+    jest.advanceTimersByTime(8_000);
+    await new Promise(setImmediate);
+    expect(upstream.answers).toEqual([expect.stringContaining('it does not listen')]);
+  });
+
+  it('a server may not ask without bound, nor twice under one id', async () => {
+    const { upstream, call } = bound();
+    const sinks = Array.from({ length: 50 }, () => new Sink());
+    sinks.forEach((sink, n) => upstream.says('roots/list', undefined, { id: String(n), origin: call(sink).id }));
+    upstream.says('roots/list', undefined, { id: '49', origin: call(new Sink()).id });
+    upstream.says('roots/list', undefined, { id: '50', origin: call(new Sink()).id });
+    await until(() => upstream.answers.length === 2, { what: 'two refusals' });
+    expect(upstream.answers).toEqual([
+      expect.stringContaining('waiting already'),
+      expect.stringContaining('50 questions are waiting'),
+    ]);
   });
 
   it('while a person is asked, the call is not silent; afterwards it is again (A-5)', async () => {
