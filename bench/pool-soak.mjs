@@ -41,6 +41,9 @@ async function main() {
       PORT: '0',
       DATA_DIR: path.join(dir, 'data'),
       LOG_LEVEL: 'info',
+      // Only the pool's sessions are counted.
+      GATEWAY_WATCH_ENABLED: 'false',
+      HEALTH_CHECK_INTERVAL: '3600',
       MCP_SESSION_POOL_TTL: String(o.ttl),
       MCP_SESSION_POOL_IDLE_EVICTION: String(o.ttl),
       ...(DATABASE_URL ? { DATABASE_URL, ENCRYPTION_KEY } : {}),
