@@ -42,6 +42,7 @@ async function measure(counter) {
   const fixture = await processes.start(fixtureArgs, {}, READY);
   const env = {
     ...{ PORT: '0', LOG_LEVEL: 'info', SHUTDOWN_DELAY_SECONDS: '0', HEALTH_CHECK_INTERVAL: '3600' },
+    GATEWAY_REFRESH_INTERVAL_SECONDS: '3600',
     ...{ DATABASE_URL: counter.url, ENCRYPTION_KEY: randomBytes(32).toString('base64') },
   };
   const first = await processes.start([MAIN], env, LISTENS);

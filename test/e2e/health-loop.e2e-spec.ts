@@ -6,6 +6,7 @@ import { type Replica, startReplica } from '../support/replica.js';
 import { post, register, request, send } from '../support/rpc.js';
 import { createDatabase, freshKeyPrefix, redisUrl, type RedisServer, startRedis } from '../support/services.js';
 import { until } from '../support/until.js';
+import { UNASKED } from './refresh.support.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -31,7 +32,7 @@ async function mcpServer(options?: McpServerOptions): Promise<McpTestServer> {
 }
 
 async function replica(env: Record<string, string>): Promise<Replica> {
-  const started = await startReplica({ ...QUICK, ...env });
+  const started = await startReplica({ ...UNASKED, ...QUICK, ...env });
   cleanups.push(() => started.close());
   return started;
 }

@@ -29,6 +29,12 @@ export async function mcpServer(options?: McpServerOptions): Promise<McpTestServ
   return server;
 }
 
+/** Only who asks here has the server read: what it announces waits for an hour. */
+export const UNASKED = {
+  ...{ NOTIFICATION_DEBOUNCE_SECONDS: '3600', NOTIFICATION_MAX_WAIT_SECONDS: '3600' },
+  GATEWAY_REFRESH_INTERVAL_SECONDS: '3600',
+};
+
 /** A database, as many services on it, and one gateway on a real server. */
 export class RefreshWorld {
   id: string;
@@ -49,7 +55,9 @@ export class RefreshWorld {
     const server = await mcpServer(serverOptions);
     const started: Replica[] = [];
     for (let i = 0; i < replicas; i++) {
-      const replica = await startReplica({ DATABASE_URL: made.url, MCP_SESSION_POOL_TRANSPORT_TIMEOUT: '2', ...env });
+      const replica = await startReplica({
+        ...{ ...UNASKED, DATABASE_URL: made.url, MCP_SESSION_POOL_TRANSPORT_TIMEOUT: '2', ...env },
+      });
       atEnd(() => replica.close());
       started.push(replica);
     }
