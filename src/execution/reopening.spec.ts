@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { reasonOf } from '../common/cancellation.js';
 import { CodedError } from '../common/errors.js';
 import { Reopening } from './reopening.js';
 
@@ -69,7 +70,7 @@ describe('Reopening (P-9)', () => {
         new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => {
             aborted = true;
-            reject(signal.reason as Error);
+            reject(reasonOf(signal));
           });
         }),
     );

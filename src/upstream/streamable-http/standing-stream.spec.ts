@@ -78,7 +78,7 @@ describe('the standing stream where the server gives none (SPEC D-8, P-9)', () =
   it.each([
     ['a 404', status(404)],
     ['a 400 that speaks of the session', status(400, '{"error":{"message":"Bad Request: No valid session ID"}}')],
-    ['the beginning of such a 400', ((res) => res.writeHead(400).write('no such session')) as Get],
+    ['the beginning of such a 400', (res) => res.writeHead(400).write('no such session')],
   ])('%s says that the session is gone, once', async (_name, answer) => {
     const { session, lost } = await listening([answer]);
     await until(() => session.lost, { what: 'the session is lost' });
